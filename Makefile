@@ -1,0 +1,81 @@
+# postern: `make demo` runs the main job, `make test` proves it. `make help` lists the rest.
+#
+# Needs git, make and Go 1.26, or a Go newer than 1.21 that may fetch the toolchain named in go.mod.
+
+GO       ?= go
+FUZZTIME ?= 60s
+ARGS     ?=
+
+GOFUMPT     = $(GO) run mvdan.cc/gofumpt@v0.9.2
+STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# How a program gets root: it has it, or sudo gives it without a question. Empty when neither is so.
+AS_ROOT = $(shell if [ "$$(id -u)" = 0 ]; then echo env; elif sudo -n true 2>/dev/null; then echo sudo -n env; fi)
+
+# The race detector links against C. Empty on a machine without a C compiler.
+RACE = $(shell command -v "$$($(GO) env CC)" >/dev/null && echo -race)
+
+# Packages with tests that need root. Their test programs are compiled by the person and only run as root.
+ROOT_TESTS = ./tun/... ./client/interop
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help demo build test fuzz lint clean tools deps unit cross peers
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: tools ## connect to the embedded gateway through a real tunnel; no root, no C compiler (ARGS="--mode aggressive --keep")
+	@CGO_ENABLED=0 $(GO) run ./cmd/postern demo $(ARGS)
+
+build: tools ## bin/postern and bin/concentrator
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
+
+test: FUZZTIME = 5s
+test: tools deps lint unit cross fuzz peers ## everything, real gateways included; installs what it needs from Debian's packages
+
+lint: tools ## gofumpt, go vet, staticcheck
+	@unformatted=$$($(GOFUMPT) -l $$(git ls-files '*.go')) || exit 1; \
+	if [ -n "$$unformatted" ]; then printf 'not as gofumpt writes it (remedy: $(GOFUMPT) -w FILE):\n%s\n' "$$unformatted" >&2; exit 1; fi
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+
+fuzz: tools ## each fuzz target for FUZZTIME (60s)
+	@grep -roHE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sort | while IFS=: read -r file func; do \
+		echo "$$(dirname "$$file") $${func#func }"; \
+		$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null || exit 1; \
+	done
+
+clean: ## remove what the other targets made
+	rm -rf bin
+	$(GO) clean -testcache -fuzzcache
+
+# The parts of `make test`.
+
+unit:
+	$(if $(RACE),,@echo 'go test runs without the race detector: no C compiler here')
+	$(GO) test $(RACE) $$($(GO) list ./... | grep -v '/client/interop$$')
+
+cross:
+	CGO_ENABLED=0 GOOS=darwin $(GO) build ./...
+	CGO_ENABLED=0 GOOS=windows $(GO) build ./...
+
+deps:
+	@packaging/test-deps
+
+# Last, so that its closing lines are the last of all.
+peers: build
+	@if [ -z "$(AS_ROOT)" ] || ! packaging/test-deps --check; then \
+		echo 'skipped: tests against real gateways need root and their packages; remedy: sudo -v && make test'; \
+		[ "$${CI:-}" != true ]; exit; \
+	fi; \
+	$(GO) test $(RACE) -count 1 -p 1 -timeout 8m \
+		-exec '$(AS_ROOT) POSTERN_REQUIRE_PEERS=1 POSTERN_BIN=$(CURDIR)/bin' $(ROOT_TESTS)
+
+tools:
+	@command -v git >/dev/null || { echo 'git is missing; remedy: install it, on Debian by: sudo apt-get install git' >&2; exit 1; }
+	@command -v $(GO) >/dev/null || { echo 'Go is missing; remedy: install Go 1.26 or later and put its bin folder on your PATH' >&2; exit 1; }
+	@case "$$($(GO) env GOVERSION 2>/dev/null)" in \
+		go1.2[6-9]*|go1.[3-9][0-9]*|go[2-9]*|devel*) ;; \
+		*) echo "Go 1.26 is needed, and $$(cd / && $(GO) version | cut -d' ' -f3) cannot fetch it; remedy: install Go 1.26 or later, or from Go 1.21 on allow it: $(GO) env -w GOTOOLCHAIN=auto" >&2; exit 1;; \
+	esac
