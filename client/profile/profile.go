@@ -1,0 +1,263 @@
+// Package profile reads what a user configured about one gateway: a TOML file
+// with one flat table, and the table [lifetime].
+//
+// Files: profile.go the model, parse.go and keys.go from TOML to the model,
+// proposal.go and label.go algorithms, address.go hosts and networks, weak.go
+// what deserves a warning, find.go where profiles lie, secret.go and secrets.go
+// pre-shared keys and passwords.
+//
+// Keys of features that this version doesn't have are known, so that a profile
+// can be carried between versions, and refused with "not yet" when they are set
+// to anything but their default.
+package profile
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Profile is one connection as its user configured it. Fields are named after
+// the keys. Parse and Load return it complete and checked: absent keys have
+// their defaults. It isn't safe for concurrent writes; nothing in it is shared
+// with another Profile.
+type Profile struct {
+	// File is the path that Load read; "" for a profile that wasn't a file.
+	File string
+
+	// Name (name) is what the user calls the connection, 1 to 64 letters,
+	// digits, blanks and "._-@+", the first one a letter or digit. Default:
+	// the file's name without ".toml".
+	Name string
+
+	// Gateway (gateway) is a host name or address, with ":port" where it
+	// isn't 500; an IPv6 address with a port stands in brackets. Required.
+	Gateway Gateway
+
+	// Backup (backup) are further gateways, in order. Not yet.
+	Backup []Gateway
+
+	// Mode (mode) is the phase 1 exchange: "main" (default) or "aggressive".
+	Mode Mode
+
+	// Identity (identity) is our phase 1 identity, up to 255 octets. "" is
+	// our own address, which is known when the socket is.
+	Identity string
+
+	// IdentityType (identity_type) is "key-id", "fqdn", "user-fqdn",
+	// "address" or "dn". Absent, it follows from the identity: an IP address
+	// is "address", text with "@" is "user-fqdn", all else "key-id", which
+	// is what Cisco's gateways call a group. With "dn" the identity is the
+	// distinguished name's DER in hexadecimal. It is TypeAddress when
+	// Identity is "".
+	IdentityType IdentityType
+
+	// GatewayIdentity (gateway_identity) is what the gateway must call itself
+	// in phase 1; "" takes any name that its authentication vouches for.
+	GatewayIdentity string
+
+	// Auth (auth) is how phase 1 authenticates: "psk", the default. Not yet:
+	// "rsa", "dss", "ecdsa", "hybrid", "rsa-encryption", "rsa-revised".
+	Auth Auth
+
+	// Secret (secret) is the pre-shared key, decoded as SecretEncoding says.
+	// nil until Sources.Resolve found one elsewhere.
+	Secret Secret
+
+	// SecretEncoding (secret_encoding) is how the key is written, here and
+	// in every other source: "text" (default), "hex" or "base64".
+	SecretEncoding Encoding
+
+	// SecretFile (secret_file) is a file with the pre-shared key in place of
+	// secret. Relative paths start at the profile's folder; one newline at
+	// the end isn't part of the key.
+	SecretFile string
+
+	// Certificate, Key, CA, GatewayCertificate (certificate, key, ca,
+	// gateway_certificate) are paths of PEM or PKCS#12 files, GatewayPin
+	// (gateway_pin) a fingerprint. Not yet.
+	Certificate, Key, CA, GatewayCertificate, GatewayPin string
+
+	// XAuth (xauth) says whether the gateway asks for a user after phase 1:
+	// true (default: that it doesn't is an error), false, or "optional".
+	XAuth XAuth
+
+	// User (user) is the XAuth user name; "" is asked for.
+	User string
+
+	// Password (password) is the XAuth password. nil until Sources.Resolve
+	// found one elsewhere, and asked for when it found none.
+	Password Secret
+
+	// PasswordFile (password_file) is to password what SecretFile is to secret.
+	PasswordFile string
+
+	// Domain (domain) is the XAuth domain, sent when the gateway asks for one.
+	Domain string
+
+	// OTP (otp) is how to make one-time codes: "totp", "skey", "otp". Not yet.
+	OTP string
+
+	// VPN5000 (vpn5000) is "off" (default). Not yet: "auto", "required".
+	VPN5000 string
+
+	// RADIUS (radius) is the VPN 5000's RADIUS method, "pap", "chap" or
+	// "challenge", and PAPAuthSecret (pap_auth_secret) its secret. Not yet.
+	RADIUS        string
+	PAPAuthSecret Secret
+
+	// Vendor (vendor) is whose gateway this is, where that can't be told from
+	// its vendor IDs: "auto" (default) or "cisco". Not yet: "checkpoint",
+	// "netscreen", "fortigate", "sonicwall", "nortel", "fritzbox".
+	Vendor string
+
+	// IKE (ike) are the phase 1 proposals in order of preference. Default:
+	// aes256-sha256-modp2048, aes128-sha1-modp2048. Aggressive Mode can offer
+	// one group only (RFC 2409, section 5.2), so all of them name the same.
+	IKE []IKEProposal
+
+	// ESP (esp) are the phase 2 proposals in order of preference. Default:
+	// aes256-sha256, aes128-sha1.
+	ESP []ESPProposal
+
+	// PFS (pfs) is a Diffie-Hellman exchange in Quick Mode: "off" (default),
+	// "auto" (when the gateway's Mode Config asks for it, with the group of
+	// phase 1) or a group's name. A group at the end of the esp proposals
+	// means the same and appears here.
+	PFS string
+
+	// Selectors (selectors) are what Quick Mode asks for: "any" (our address
+	// to 0.0.0.0/0, one pair of SAs), "each" (one pair for every network) or
+	// "auto" (default: "any" with a Cisco Unity gateway, else "each").
+	Selectors string
+
+	// NATTraversal (nat_traversal) is UDP encapsulation: "auto" (default:
+	// when there is a NAT), "force" or "off".
+	NATTraversal string
+
+	// SourcePort (source_port) is our UDP port before the float to 4500:
+	// 0 (default) is a random one, 500 the only other.
+	SourcePort uint16
+
+	// Address (address) is our address inside the tunnel, for gateways that
+	// assign none; Mode Config isn't asked for then. The zero Addr is unset.
+	Address netip.Addr
+
+	// Networks (networks) go through the tunnel beside those that the gateway
+	// pushes, Exclude (exclude) never do. CIDR; an address without a length
+	// is a single host.
+	Networks, Exclude []netip.Prefix
+
+	// DefaultRoute (default_route) sends everything through the tunnel when
+	// neither the gateway nor Networks names a network. Default: true.
+	DefaultRoute bool
+
+	// LocalLAN (local_lan) keeps the networks of our own interfaces outside
+	// the tunnel. Default: false.
+	LocalLAN bool
+
+	// DNS (dns) uses the gateway's name servers. Default: true.
+	DNS bool
+
+	// DNSServers (dns_servers) are used in place of the gateway's, Search
+	// (search) are domains beside the gateway's.
+	DNSServers []netip.Addr
+	Search     []string
+
+	// MTU (mtu) is the tunnel device's, in octets, 576 to 9000; 0 (default)
+	// is worked out.
+	MTU int
+
+	// DPD (dpd) is how long the gateway may be silent before it is asked
+	// whether it lives (RFC 3706): "1s" to "1h", 0 or "off" is never.
+	// Default: 30 s.
+	DPD time.Duration
+
+	// Interface (interface) is the tunnel device's name, up to 15 letters,
+	// digits and "._-"; "" (default) lets the system choose.
+	Interface string
+
+	// Autoconnect, KillSwitch, BlockIPv6 (autoconnect, kill_switch,
+	// block_ipv6) are false. Not yet: true.
+	Autoconnect, KillSwitch, BlockIPv6 bool
+
+	// Lifetime (the table [lifetime]) is how long SAs live.
+	Lifetime Lifetime
+}
+
+// Lifetime is how long SAs live, "10s" to "720h". What the gateway grants is
+// used where it is shorter.
+type Lifetime struct {
+	IKE time.Duration // (ike) the phase 1 SA; default 8 h
+	ESP time.Duration // (esp) a pair of ESP SAs; default 1 h
+}
+
+// Mode is a phase 1 exchange (RFC 2409, section 5).
+type Mode string
+
+const (
+	MainMode       Mode = "main"
+	AggressiveMode Mode = "aggressive"
+)
+
+// Auth is a phase 1 authentication method.
+type Auth string
+
+// AuthPSK is authentication with a pre-shared key (RFC 2409, section 5.4).
+const AuthPSK Auth = "psk"
+
+// XAuth says whether extended authentication is expected.
+type XAuth string
+
+const (
+	XAuthRequired XAuth = "true"
+	XAuthOff      XAuth = "false"
+	XAuthOptional XAuth = "optional"
+)
+
+// What else a choice can be.
+const (
+	Off  = "off"  // of PFS, NATTraversal, VPN5000
+	Auto = "auto" // of PFS, Selectors, NATTraversal, Vendor
+
+	VendorCisco        = "cisco"
+	SelectorsAny       = "any"
+	SelectorsEach      = "each"
+	NATTraversalForced = "force"
+)
+
+// Default returns a profile with every key's default. It isn't complete: it
+// has neither name nor gateway.
+func Default() *Profile {
+	return &Profile{
+		Mode:           MainMode,
+		IdentityType:   TypeAddress,
+		Auth:           AuthPSK,
+		SecretEncoding: EncodingText,
+		XAuth:          XAuthRequired,
+		VPN5000:        Off,
+		Vendor:         Auto,
+		IKE: []IKEProposal{
+			{Cipher: "aes", KeyBits: 256, Hash: "sha256", Group: "modp2048"},
+			{Cipher: "aes", KeyBits: 128, Hash: "sha1", Group: "modp2048"},
+		},
+		ESP: []ESPProposal{
+			{Cipher: "aes", KeyBits: 256, Integrity: "sha256"},
+			{Cipher: "aes", KeyBits: 128, Integrity: "sha1"},
+		},
+		PFS:          Off,
+		Selectors:    Auto,
+		NATTraversal: Auto,
+		DefaultRoute: true,
+		DNS:          true,
+		DPD:          30 * time.Second,
+		Lifetime:     Lifetime{IKE: 8 * time.Hour, ESP: time.Hour},
+	}
+}
+
+// Clear overwrites the secrets in p with zeros and forgets them.
+func (p *Profile) Clear() {
+	for _, s := range []*Secret{&p.Secret, &p.Password, &p.PAPAuthSecret} {
+		s.Clear()
+		*s = nil
+	}
+}
