@@ -6,7 +6,7 @@ import (
 )
 
 // Configuration is the body of an attribute payload, which carries Mode Config
-// and XAuth. draft-ietf-ipsec-isakmp-mode-cfg-05, section 3.2
+// and XAuth. draft-dukes-ike-mode-cfg-02, section 3.2
 //
 //	octet  0       type
 //	octet  1       RESERVED

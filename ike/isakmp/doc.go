@@ -11,9 +11,10 @@
 //	attribute.go  data attributes                      RFC 2408, section 3.3
 //	id.go         identification                       RFC 2407, section 4.6.2
 //	notify.go     notification and delete              RFC 2408, sections 3.14 and 3.15
-//	config.go     Mode Config and XAuth                draft-ietf-ipsec-isakmp-mode-cfg-05
+//	config.go     Mode Config and XAuth                draft-dukes-ike-mode-cfg-02
 //	fragment.go   a piece of a message                 Cisco and Microsoft, no RFC
 //	cert.go       certificate and certificate request  RFC 2408, sections 3.9 and 3.10
+//	notation.go   a message in the RFC's notation      RFC 2409, section 3.2
 //
 // # Ownership
 //

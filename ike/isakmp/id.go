@@ -1,9 +1,15 @@
 package isakmp
 
 import (
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // ID is the body of an identification payload: a peer's name in phase 1, a
@@ -54,53 +60,126 @@ func AddressID(a netip.Addr) ID {
 // SubnetID returns the ID of a network, for any protocol and port.
 func SubnetID(p netip.Prefix) ID {
 	p = p.Masked()
-	data := p.Addr().AsSlice()
-	mask := make([]byte, len(data))
-	for i := range p.Bits() {
-		mask[i/8] |= 0x80 >> (i % 8)
+	a := p.Addr()
+	data := append(a.AsSlice(), net.CIDRMask(p.Bits(), a.BitLen())...)
+	if a.Is4() {
+		return ID{Type: IDIPv4Subnet, Data: data}
 	}
-	if p.Addr().Is4() {
-		return ID{Type: IDIPv4Subnet, Data: append(data, mask...)}
-	}
-	return ID{Type: IDIPv6Subnet, Data: append(data, mask...)}
+	return ID{Type: IDIPv6Subnet, Data: data}
 }
 
 // Prefix returns the network of an address, subnet or range, and false for
-// another ID or a range that is no network.
+// other types, a wrong length, a mask with holes, and a range that is no
+// network.
 func (id ID) Prefix() (netip.Prefix, bool) {
-	var half int
-	switch id.Type {
-	case IDIPv4Addr, IDIPv6Addr:
-		a, ok := netip.AddrFromSlice(id.Data)
-		if !ok || a.Is4() != (id.Type == IDIPv4Addr) {
-			return netip.Prefix{}, false
-		}
-		return netip.PrefixFrom(a, a.BitLen()), true
-	case IDIPv4Subnet, IDIPv4Range:
-		half = 4
-	case IDIPv6Subnet, IDIPv6Range:
-		half = 16
+	size := id.addressLen()
+	switch {
+	case size == 0:
+		return netip.Prefix{}, false
+	case id.isAddress():
+		return netip.PrefixFrom(addr(id.Data), 8*size), true
 	}
-	if half == 0 || len(id.Data) != 2*half {
+	first, mask := id.Data[:size], net.IPMask(id.Data[size:])
+	if id.isRange() { // the bits in which first and last differ are the host's
+		last := id.Data[size:]
+		mask = make(net.IPMask, size)
+		for i := range mask {
+			mask[i] = ^(first[i] ^ last[i])
+		}
+	}
+	ones, bits := mask.Size()
+	if bits == 0 {
 		return netip.Prefix{}, false
 	}
-	first, second := id.Data[:half], id.Data[half:]
-	a, _ := netip.AddrFromSlice(first)
-	for bits := 0; bits <= 8*half; bits++ {
-		p := SubnetID(netip.PrefixFrom(a, bits))
-		mask := p.Data[half:]
-		match := true
-		for i := range half {
-			want := mask[i]
-			if id.Type == IDIPv4Range || id.Type == IDIPv6Range {
-				want = first[i] | ^mask[i]
-				match = match && first[i]&^mask[i] == 0
-			}
-			match = match && second[i] == want
+	p := netip.PrefixFrom(addr(first), ones).Masked()
+	return p, !id.isRange() || p.Addr() == addr(first)
+}
+
+// addressLen returns the length of each address in Data in octets: 4 or 16, or
+// 0 where Data isn't what a type of addresses needs.
+func (id ID) addressLen() int {
+	size := 0
+	switch id.Type {
+	case IDIPv4Addr, IDIPv4Subnet, IDIPv4Range:
+		size = 4
+	case IDIPv6Addr, IDIPv6Subnet, IDIPv6Range:
+		size = 16
+	}
+	if id.isAddress() && len(id.Data) == size || !id.isAddress() && len(id.Data) == 2*size {
+		return size
+	}
+	return 0
+}
+
+func (id ID) isAddress() bool { return id.Type == IDIPv4Addr || id.Type == IDIPv6Addr }
+
+func (id ID) isRange() bool { return id.Type == IDIPv4Range || id.Type == IDIPv6Range }
+
+// addr returns the address in b, which has 4 or 16 octets.
+func addr(b []byte) netip.Addr {
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
+
+// String returns the ID for a person: "10.0.0.0/24", "192.0.2.1[17/500]" with
+// protocol and port where it has them, "staff (KEY_ID)". What doesn't print is
+// in hexadecimal, and nothing is longer than 255 octets of the peer's.
+func (id ID) String() string {
+	size := id.addressLen()
+	if size == 0 {
+		return fmt.Sprintf("%s (%s)", id.name(), strings.TrimPrefix(id.Type.String(), "ID_"))
+	}
+	var s string
+	if p, ok := id.Prefix(); ok && !id.isAddress() {
+		s = p.String()
+	} else if s = addr(id.Data[:size]).String(); id.isRange() {
+		s += "-" + addr(id.Data[size:]).String()
+	} else if !id.isAddress() {
+		s += "/" + addr(id.Data[size:]).String()
+	}
+	if id.Protocol != 0 || id.Port != 0 {
+		s += fmt.Sprintf("[%d/%d]", id.Protocol, id.Port)
+	}
+	return s
+}
+
+// maxName is how many octets of a name String shows. RFC 1035, section 2.3.4:
+// no domain name is longer
+const maxName = 255
+
+// name returns Data as text where it is text, else in hexadecimal.
+func (id ID) name() string {
+	switch id.Type {
+	case IDFQDN, IDUserFQDN, IDKeyID:
+		if printable(string(id.Data)) {
+			return string(id.Data)
 		}
-		if match {
-			return netip.PrefixFrom(a, bits).Masked(), true
+	case IDDERASN1DN:
+		if s := distinguishedName(id.Data); printable(s) {
+			return s
 		}
 	}
-	return netip.Prefix{}, false
+	if len(id.Data) > maxName {
+		return fmt.Sprintf("0x%x…", id.Data[:maxName])
+	}
+	return fmt.Sprintf("0x%x", id.Data)
+}
+
+// distinguishedName returns an X.501 name as RFC 2253 writes it, "" where der
+// is none.
+func distinguishedName(der []byte) string {
+	var name pkix.RDNSequence
+	if len(der) > 4*maxName {
+		return ""
+	}
+	if rest, err := asn1.Unmarshal(der, &name); err != nil || len(rest) > 0 {
+		return ""
+	}
+	return name.String()
+}
+
+// printable says that s may stand in a log as it is.
+func printable(s string) bool {
+	notPrint := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
+	return s != "" && len(s) <= maxName && !strings.ContainsFunc(s, notPrint)
 }

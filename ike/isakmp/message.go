@@ -56,6 +56,7 @@ func ParseMessage(h Header, body []byte) (*Message, error) {
 	return m, nil
 }
 
+// payloadError names the payload, counted from 1, and its octet in the message.
 func payloadError(index int, t PayloadType, at int, format string, args ...any) error {
 	return fmt.Errorf("payload %d (%s) at octet %d: %s", index+1, t, HeaderLen+at, fmt.Sprintf(format, args...))
 }

@@ -24,7 +24,7 @@ func (t NotifyType) IsError() bool { return t < notifyFirstStatus }
 func (t IDType) String() string { return name(idNames, t, "ID type") }
 
 // String returns the name of the type.
-// draft-ietf-ipsec-isakmp-mode-cfg-05, section 3.2
+// draft-dukes-ike-mode-cfg-02, section 3.3
 func (t CfgType) String() string { return name(cfgNames, t, "ATTR type") }
 
 // String returns the name of the encoding. RFC 2408, section 3.9

@@ -22,10 +22,10 @@ func (m *Message) notation(initiator *bool) string {
 	if m.Flags&FlagEncryption != 0 {
 		b.WriteByte('*')
 	}
-	role := role{m.Exchange, initiator, 0}
+	r := role{m.Exchange, initiator, 0}
 	for _, p := range m.Payloads {
 		b.WriteString(", ")
-		b.WriteString(role.name(p))
+		b.WriteString(r.name(p))
 	}
 	return b.String()
 }

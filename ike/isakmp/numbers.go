@@ -21,19 +21,20 @@ const (
 	PayloadVendorID  PayloadType = 13
 )
 
-// draft-ietf-ipsec-isakmp-mode-cfg-05, section 3.2: the attribute payload
+// draft-dukes-ike-mode-cfg-02, section 3.2: the attribute payload
 const PayloadConfiguration PayloadType = 14
 
-// draft-ietf-ipsec-nat-t-ike-00 as old Cisco gateways send it; SAK in RFC 3547
+// No RFC: NAT-D as old Cisco gateways number it, for a draft after
+// draft-ietf-ipsec-nat-t-ike-03
 const PayloadNATDCisco PayloadType = 15
 
-// RFC 3947, section 3.2 and 5.2
+// RFC 3947, sections 3.2 and 5.2
 const (
 	PayloadNATD  PayloadType = 20
 	PayloadNATOA PayloadType = 21
 )
 
-// draft-ietf-ipsec-nat-t-ike-02 and -03, sections 3.2 and 5.2
+// draft-ietf-ipsec-nat-t-ike-02, sections 3.2 and 5.2; the same in drafts 00 to 03
 const (
 	PayloadNATDDraft  PayloadType = 130
 	PayloadNATOADraft PayloadType = 131
@@ -54,7 +55,7 @@ const (
 	ExchangeInformational ExchangeType = 5
 )
 
-// draft-ietf-ipsec-isakmp-mode-cfg-05, section 3.1
+// draft-dukes-ike-mode-cfg-02, section 3.1
 const ExchangeTransaction ExchangeType = 6
 
 // RFC 2409, appendix A
@@ -128,8 +129,8 @@ const (
 // No RFC: seen from Nortel gateways
 const AttrNortel = 32767
 
-// Values of AttrEncryption. RFC 2409, appendix A; AES: RFC 3602, section 5.3;
-// Camellia: RFC 4312, section 5
+// Values of AttrEncryption. RFC 2409, appendix A; AES: RFC 3602, section 5.1;
+// Camellia: RFC 4312
 const (
 	CipherDES      = 1 // DES-CBC, 64-bit key with 56 bits of it in use
 	CipherIDEA     = 2
@@ -153,7 +154,7 @@ const (
 )
 
 // Values of AttrAuthMethod. RFC 2409, appendix A; 6 to 8: IANA ipsec-registry;
-// 9 to 11: RFC 4754, section 3
+// 9 to 11: RFC 4754
 const (
 	AuthPSK                  = 1
 	AuthDSS                  = 2
@@ -179,7 +180,7 @@ const (
 
 // Values of AttrAuthMethod: both sides are authenticated in phase 1, then the
 // initiator (Init) or the responder (Resp) by XAuth.
-// draft-beaulieu-ike-xauth-02, section 6.2
+// draft-beaulieu-ike-xauth-02, section 7.2
 const (
 	AuthXAuthInitPSK                  = 65001
 	AuthXAuthRespPSK                  = 65002
@@ -199,7 +200,7 @@ const (
 const (
 	GroupMODP768         = 1
 	GroupMODP1024        = 2
-	GroupEC2N155         = 3
+	GroupEC2N155         = 3 // an elliptic curve over GF[2^155]
 	GroupEC2N185         = 4
 	GroupMODP1536        = 5
 	GroupMODP2048        = 14
@@ -248,7 +249,7 @@ const (
 )
 
 // Transform IDs of PROTO_IPSEC_ESP. RFC 2407, section 4.4.4; AES-CBC:
-// RFC 3602, section 5; AES-CTR: RFC 3686; AES-CCM: RFC 4309; AES-GCM: RFC 4106;
+// RFC 3602, section 5.2; AES-CTR: RFC 3686; AES-CCM: RFC 4309; AES-GCM: RFC 4106;
 // the digits behind CCM and GCM are octets of ICV
 const (
 	ESPDESIV64  = 1
@@ -300,8 +301,8 @@ const (
 )
 
 // Values of ESPAttrEncapsulation. RFC 2407, section 4.5; UDP: RFC 3947,
-// section 5.1; UDPDraft: draft-ietf-ipsec-nat-t-ike-00 to -03, section 5.1;
-// Check Point's: no RFC
+// section 5.1; UDPDraft: draft-ietf-ipsec-nat-t-ike-00, section 4.1, the same
+// up to draft 03; Check Point's: no RFC
 const (
 	EncapTunnel            = 1
 	EncapTransport         = 2
@@ -456,7 +457,7 @@ const (
 // CfgType is the type of an attribute payload.
 type CfgType uint8
 
-// draft-ietf-ipsec-isakmp-mode-cfg-05, section 3.2
+// draft-dukes-ike-mode-cfg-02, section 3.3
 const (
 	CfgRequest CfgType = 1
 	CfgReply   CfgType = 2
@@ -464,7 +465,7 @@ const (
 	CfgAck     CfgType = 4
 )
 
-// Attributes of Mode Config. draft-ietf-ipsec-isakmp-mode-cfg-05, section 3.4
+// Attributes of Mode Config. draft-dukes-ike-mode-cfg-02, section 3.4
 const (
 	AttrInternalIP4Address    = 1
 	AttrInternalIP4Netmask    = 2
@@ -502,7 +503,7 @@ const (
 	AttrCiscoUnknown21     = 21    // TV; vpnc echoes it
 )
 
-// Attributes of XAuth. draft-beaulieu-ike-xauth-02, section 6.3
+// Attributes of XAuth. draft-beaulieu-ike-xauth-02, section 6.2
 const (
 	AttrXAuthType         = 16520 // TV
 	AttrXAuthUserName     = 16521
@@ -525,7 +526,7 @@ const (
 	XAuthSKey       = 3
 )
 
-// Values of AttrXAuthStatus. draft-beaulieu-ike-xauth-02, section 6.3
+// Values of AttrXAuthStatus. draft-beaulieu-ike-xauth-02, section 6.2
 const (
 	XAuthFail = 0
 	XAuthOK   = 1
