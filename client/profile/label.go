@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// The VPN 5000 concentrator's names for proposals (VPN 5000 Concentrator
-// Series Command Reference Guide, "Protection" and "Transform").
+// The VPN 5000 concentrator's names for proposals (Cisco's VPN 5000
+// guides, keywords Protection and Transform).
 var (
 	protection = regexp.MustCompile(`^(MD5|SHA)_(DES|3DES)_(G1|G2)$`)
 	transform  = regexp.MustCompile(`^ESP\((MD5|SHA),(DES|3DES)\)$`)

@@ -1,10 +1,11 @@
 // Package profile reads what a user configured about one gateway: a TOML file
 // with one flat table, and the table [lifetime].
 //
-// Files: profile.go the model, parse.go and keys.go from TOML to the model,
-// proposal.go and label.go algorithms, address.go hosts and networks, weak.go
-// what deserves a warning, find.go where profiles lie, secret.go and secrets.go
-// pre-shared keys and passwords.
+// Files: profile.go the model; find.go and load.go where profiles lie and who
+// may read them; keys.go, parse.go and convert.go from TOML to the model;
+// proposal.go and label.go algorithms; address.go hosts, networks, identities;
+// secret.go and secrets.go pre-shared keys and passwords; weak.go what deserves
+// a warning.
 //
 // Keys of features that this version doesn't have are known, so that a profile
 // can be carried between versions, and refused with "not yet" when they are set

@@ -1,13 +1,13 @@
 package profile
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 )
 
 // Secret is a pre-shared key or a password: the octets themselves, decoded.
@@ -57,20 +57,20 @@ func (e Encoding) Decode(written []byte) (Secret, error) {
 	switch e {
 	case EncodingHex:
 		s = make(Secret, hex.DecodedLen(len(written)))
-		n, err := hex.Decode(s, []byte(strings.TrimPrefix(string(written), "0x")))
+		n, err := hex.Decode(s, bytes.TrimPrefix(written, []byte("0x")))
 		if err != nil {
 			return nil, errors.New("isn't an even number of hexadecimal digits")
 		}
 		s = s[:n]
 	case EncodingBase64:
 		s = make(Secret, base64.StdEncoding.DecodedLen(len(written)))
-		n, err := base64.StdEncoding.Decode(s, []byte(strings.TrimPrefix(string(written), "0s")))
+		n, err := base64.StdEncoding.Decode(s, bytes.TrimPrefix(written, []byte("0s")))
 		if err != nil {
 			return nil, errors.New("isn't base64")
 		}
 		s = s[:n]
 	default:
-		if strings.Contains(string(written), "\x00") {
+		if bytes.IndexByte(written, 0) >= 0 {
 			return nil, errors.New("has a NUL character in it")
 		}
 		s = append(Secret{}, written...)
