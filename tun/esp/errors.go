@@ -6,7 +6,7 @@ import "errors"
 // that a flood of bad packets costs no allocation.
 var (
 	// ErrExhausted: all 2^32-1 sequence numbers of this direction are used, and
-	// no packet can be sent any more (RFC 4303, section 3.3.3).
+	// no packet can be sent any more (RFC 4303, sections 2.2 and 3.3.3).
 	ErrExhausted = errors.New("esp: sequence numbers exhausted")
 
 	// ErrMalformed: the packet is too short for its suite, or its encrypted part

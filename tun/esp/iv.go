@@ -23,9 +23,8 @@ func unpredictableIVs() newIV {
 	return func(iv []byte, _ uint32) { stream.Read(iv) }
 }
 
-// countedIVs returns the IVs of AES-GCM, which must never repeat under a key
-// and may be known beforehand: the sequence number, as RFC 4106, section 3.1,
-// allows ("the most natural way to implement this is with a counter").
+// countedIVs returns the IVs of AES-GCM, which must never repeat under a key but
+// may be known beforehand: the sequence number (RFC 4106, section 3.1).
 func countedIVs() newIV {
 	return func(iv []byte, seq uint32) { binary.BigEndian.PutUint64(iv, uint64(seq)) }
 }

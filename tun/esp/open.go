@@ -34,7 +34,7 @@ func NewInbound(s Suite, spi uint32, encryptionKey, integrityKey []byte) (*Inbou
 // Such a packet is untouched, but for AES-GCM's, whose octets may be cleared.
 func (in *Inbound) Open(packet []byte) (inner []byte, next uint8, err error) {
 	encrypted := len(packet) - in.body() - in.icv
-	if encrypted < trailerLen || encrypted%in.layout.block != 0 {
+	if encrypted < trailerLen || encrypted%in.block != 0 {
 		return nil, 0, ErrMalformed
 	}
 	if binary.BigEndian.Uint32(packet) != in.spi {

@@ -1,11 +1,13 @@
 package esp
 
-// windowBits is the size of the ring of seen sequence numbers. RFC 4303,
-// section 3.4.3, asks for 32 at least and suggests 64; receive batches and
-// parallel paths reorder by more.
-const windowBits = 4096
+const (
+	// windowBits is the size of the ring of seen sequence numbers. RFC 4303,
+	// section 3.4.3, asks for a window of 32 and prefers 64; receive batches and
+	// parallel paths reorder by more.
+	windowBits = 4096
 
-const wordBits = 64
+	wordBits = 64
+)
 
 // window is the anti-replay window: a ring with a bit for each of the latest
 // sequence numbers (RFC 6479). Moving forward clears whole words and shifts
@@ -36,8 +38,8 @@ func (w *window) word(n uint32) (word *uint64, bit uint64) {
 func (w *window) fresh(n uint32) bool {
 	switch {
 	case n == 0:
-		// "the first packet sent using a given SA will contain a sequence number
-		// of 1" (RFC 4303, section 2.2)
+		// "The first packet sent using a given SA will have a sequence number of
+		// 1" (RFC 4303, section 2.2)
 		return false
 	case n > w.newest:
 		return true

@@ -56,7 +56,8 @@ func NewOutbound(s Suite, spi uint32, encryptionKey, integrityKey []byte) (*Outb
 // at least len(inner)+Overhead(len(inner)) nothing is allocated.
 //
 // After the packet with number 2^32-1 it returns dst and ErrExhausted for ever:
-// "The sender's counter … must not be allowed to cycle" (RFC 4303, section 3.3.3).
+// "the transmitted sequence number must never be allowed to cycle" (RFC 4303,
+// section 2.2).
 func (o *Outbound) Seal(dst, inner []byte, next uint8) ([]byte, error) {
 	if o.seq == math.MaxUint32 {
 		return dst, ErrExhausted

@@ -69,8 +69,8 @@ func newAssociation(s Suite, spi uint32, encryptionKey, integrityKey []byte,
 	return a, nil
 }
 
-// setGCM sets up AES-GCM. "The KEYMAT requested for each AES-GCM key is" the AES
-// key and four octets of salt behind it (RFC 4106, section 8.1).
+// setGCM sets up AES-GCM. The key is an AES key with four octets of salt behind
+// it (RFC 4106, section 8.1).
 func (a *association) setGCM(key []byte) error {
 	split := len(key) - saltLen
 	block, err := aes.NewCipher(key[:split])
