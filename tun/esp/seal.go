@@ -65,11 +65,11 @@ func (o *Outbound) Seal(dst, inner []byte, next uint8) ([]byte, error) {
 	o.seq++
 
 	pad := o.padding(len(inner))
+	length := o.body() + len(inner) + pad + trailerLen + o.icv
 	begin := len(dst)
-	dst = slices.Grow(dst, o.body()+len(inner)+pad+trailerLen+o.icv)
-	dst = dst[:begin+o.body()+len(inner)+pad+trailerLen+o.icv]
+	dst = slices.Grow(dst, length)[:begin+length]
 	packet := dst[begin:]
-	signed := packet[:len(packet)-o.icv]
+	signed := packet[:length-o.icv]
 	body := signed[o.body():]
 
 	copy(body, inner)
