@@ -55,7 +55,7 @@ var labs atomic.Int32
 
 func newLab(t *testing.T, behindNAT bool) *lab {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ptn-") // short, for the paths of Unix sockets
+	dir, err := os.MkdirTemp("", fmt.Sprintf("ptn-%d-", os.Getpid())) // short, for the paths of Unix sockets
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +70,7 @@ func newLab(t *testing.T, behindNAT bool) *lab {
 		l.wire(l.client, "outside", hiddenAddress, l.nat, "inside", "192.168.77.1")
 		l.client.ip("route", "add", "default", "via", "192.168.77.1")
 		l.wire(l.nat, "outside", clientAddress, l.gateway, "outside", gatewayAddress)
+		l.nat.ip("route", "add", "default", "via", gatewayAddress)
 		l.nat.set("net/ipv4/ip_forward", "1")
 		l.nat.nft(`chain postrouting {
 			type nat hook postrouting priority 100
@@ -190,16 +191,28 @@ func (l *lab) eventually(limit time.Duration, what string, condition func() bool
 	}
 }
 
-// sweep removes the namespaces of test processes that were killed before they could do it.
+// sweep removes the namespaces and folders of test processes that were killed before they could do it.
 func sweep() {
-	found, _ := filepath.Glob("/run/netns/ptn-*")
+	for _, path := range leftovers("/run/netns") {
+		exec.Command("ip", "netns", "delete", filepath.Base(path)).Run()
+	}
+	for _, path := range leftovers(os.TempDir()) {
+		os.RemoveAll(path)
+	}
+}
+
+// leftovers lists what is named ptn-PID-… in a folder, where no process has that number now.
+func leftovers(folder string) []string {
+	var dead []string
+	found, _ := filepath.Glob(filepath.Join(folder, "ptn-*"))
 	for _, path := range found {
-		var pid, number int
-		if n, _ := fmt.Sscanf(filepath.Base(path), "ptn-%d-%d-", &pid, &number); n != 2 {
+		var pid int
+		if n, _ := fmt.Sscanf(filepath.Base(path), "ptn-%d-", &pid); n != 1 {
 			continue
 		}
 		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			exec.Command("ip", "netns", "delete", filepath.Base(path)).Run()
+			dead = append(dead, path)
 		}
 	}
+	return dead
 }

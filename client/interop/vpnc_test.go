@@ -29,7 +29,7 @@ const vpncInterface = "vpnc0"
 const vpncScript = `#!/bin/sh
 set -eu
 [ "$reason" = connect ] || exit 0
-ip link set dev "$TUNDEV" up mtu "$INTERNAL_IP4_MTU"
+ip link set dev "$TUNDEV" up mtu "${INTERNAL_IP4_MTU:-1412}"
 ip address add "$INTERNAL_IP4_ADDRESS/32" dev "$TUNDEV"
 i=0
 while [ "$i" -lt "${CISCO_SPLIT_INC:-0}" ]; do

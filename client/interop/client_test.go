@@ -1,0 +1,144 @@
+//go:build linux
+
+package interop
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// Postern against strongSwan: each case is a gateway, and what a profile for it says beside the obvious.
+var clientCases = []struct {
+	name      string
+	behindNAT bool
+	change    func(*swan)
+	profile   settings
+	inner     string // our address in the tunnel
+}{
+	{name: "aggressive mode", change: func(*swan) {}},
+	{name: "main mode", change: func(s *swan) { s.Aggressive = false }},
+	{
+		name:   "main mode, our address as identity",
+		change: func(s *swan) { s.Aggressive, s.Group = false, "" },
+	},
+	{name: "aggressive mode behind a NAT", behindNAT: true, change: func(*swan) {}},
+	{name: "main mode behind a NAT", behindNAT: true, change: func(s *swan) { s.Aggressive = false }},
+	{name: "mode config pushed", change: func(s *swan) { s.Push = true }},
+	{
+		name:    "two children without Unity",
+		change:  func(s *swan) { s.NoUnity = true },
+		profile: settings{"selectors": "each", "networks": []string{network1, network2}},
+	},
+	{
+		name:   "3DES, MD5, MODP1024",
+		change: func(s *swan) { s.IKE, s.ESP = "3des-md5-modp1024", "3des-md5" },
+	},
+	{
+		name:   "AES-256, SHA-2, MODP2048",
+		change: func(s *swan) { s.IKE, s.ESP, s.Aggressive = "aes256-sha256-modp2048", "aes256-sha256", false },
+	},
+	{
+		name:    "perfect forward secrecy",
+		change:  func(s *swan) { s.ESP = "aes128-sha1-modp1536" },
+		profile: settings{"esp": []string{"aes128-sha1"}, "pfs": "modp1536"},
+	},
+	{
+		name:    "no mode config",
+		change:  func(s *swan) { s.Pool, s.Inner, s.User = "", "10.30.0.5/32", "" },
+		profile: settings{"address": "10.30.0.5", "networks": []string{network1, network2}},
+		inner:   "10.30.0.5",
+	},
+}
+
+func TestPosternReachesStrongSwan(t *testing.T) {
+	needStrongSwan(t)
+	for _, c := range clientCases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, c.behindNAT)
+			l.serve()
+			s := labSwan
+			c.change(&s)
+			gateway := l.swanGateway(s)
+			before := l.client.network()
+			client := l.postern(s.profile().with(c.profile))
+			client.up()
+			inner := c.inner
+			if inner == "" {
+				inner = "10.20.0.1"
+			}
+			l.carries(inner, host1)
+			l.carries(inner, host2)
+			l.staysOutside(host3)
+			client.quit(before)
+			if sas := gateway.sas(); sas != "" {
+				t.Errorf("left at the gateway after the Deletes:\n%s", sas)
+			}
+		})
+	}
+}
+
+// The gateway's name server is used while the connection stands, and no longer.
+func TestPosternUsesPushedNameServer(t *testing.T) {
+	needStrongSwan(t)
+	t.Parallel()
+	l := newLab(t, false)
+	s := labSwan
+	s.Also = []string{"dns = 10.99.1.53", `28674 = "corp.example"`, `28672 = "Welcome to the lab"`}
+	l.swanGateway(s)
+	before := l.client.network()
+	client := l.postern(s.profile())
+	client.up()
+	during, err := os.ReadFile(l.client.resolver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"10.99.1.53", "corp.example"} {
+		if !strings.Contains(string(during), want) {
+			t.Errorf("resolv.conf lacks %s:\n%s", want, during)
+		}
+	}
+	client.quit(before)
+}
+
+// What a gateway refuses ends postern with the code that scripts know, and changes nothing on the machine.
+func TestPosternIsRefused(t *testing.T) {
+	needStrongSwan(t)
+	for _, c := range []struct {
+		name       string
+		aggressive bool
+		profile    settings
+		want       int
+		hint       string // in what is said
+	}{
+		{"wrong password", true, settings{"password": "wrong"}, 2, "password"},
+		{"wrong group key, aggressive mode", true, settings{"secret": "wrong"}, 2, "key"},
+		{"wrong group key, main mode", false, settings{"secret": "wrong"}, 3, "key"},
+		{"unknown group", true, settings{"identity": "nobody"}, 4, ""},
+		{"no proposal in common", false, settings{"ike": []string{"aes256-sha512-modp4096"}}, 4, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, false)
+			s := labSwan
+			s.Aggressive = c.aggressive
+			l.swanGateway(s)
+			before := l.client.network()
+			client := l.postern(s.profile().with(c.profile))
+			if code := client.refused(); code != c.want {
+				t.Errorf("exit code %d, want %d", code, c.want)
+			}
+			if !strings.Contains(client.said.String(), c.hint) {
+				t.Errorf("no word of %q", c.hint)
+			}
+			all := client.statuses()
+			if len(all) == 0 || all[len(all)-1].State != "failed" || all[len(all)-1].Reason == "" {
+				t.Errorf("the last status is not a failure with its reason: %+v", all)
+			}
+			if after := l.client.network(); after != before {
+				t.Errorf("the network changed\nbefore:\n%s\nafter:\n%s", before, after)
+			}
+		})
+	}
+}
