@@ -14,40 +14,43 @@ var clientCases = []struct {
 	behindNAT bool
 	change    func(*swan)
 	profile   settings
-	inner     string // our address in the tunnel
+	inner     string // the client's address in the tunnel
 }{
-	{name: "aggressive mode", change: func(*swan) {}},
-	{name: "main mode", change: func(s *swan) { s.Aggressive = false }},
+	{name: "aggressive mode", inner: firstOfPool, change: func(*swan) {}},
+	{name: "main mode", inner: firstOfPool, change: func(s *swan) { s.Aggressive = false }},
 	{
-		name:   "main mode, our address as identity",
+		name: "main mode, our address as identity", inner: firstOfPool,
 		change: func(s *swan) { s.Aggressive, s.Group = false, "" },
 	},
-	{name: "aggressive mode behind a NAT", behindNAT: true, change: func(*swan) {}},
-	{name: "main mode behind a NAT", behindNAT: true, change: func(s *swan) { s.Aggressive = false }},
-	{name: "mode config pushed", change: func(s *swan) { s.Push = true }},
+	{name: "aggressive mode behind a NAT", inner: firstOfPool, behindNAT: true, change: func(*swan) {}},
 	{
-		name:    "two children without Unity",
+		name: "main mode behind a NAT", inner: firstOfPool, behindNAT: true,
+		change: func(s *swan) { s.Aggressive = false },
+	},
+	{name: "mode config pushed", inner: firstOfPool, change: func(s *swan) { s.Push = true }},
+	{
+		name: "two children without Unity", inner: firstOfPool,
 		change:  func(s *swan) { s.NoUnity = true },
 		profile: settings{"selectors": "each", "networks": []string{network1, network2}},
 	},
 	{
-		name:   "3DES, MD5, MODP1024",
+		name: "3DES, MD5, MODP1024", inner: firstOfPool,
 		change: func(s *swan) { s.IKE, s.ESP = "3des-md5-modp1024", "3des-md5" },
 	},
 	{
-		name:   "AES-256, SHA-2, MODP2048",
+		name: "AES-256, SHA-2, MODP2048", inner: firstOfPool,
 		change: func(s *swan) { s.IKE, s.ESP, s.Aggressive = "aes256-sha256-modp2048", "aes256-sha256", false },
 	},
 	{
-		name:    "perfect forward secrecy",
+		name: "perfect forward secrecy", inner: firstOfPool,
 		change:  func(s *swan) { s.ESP = "aes128-sha1-modp1536" },
 		profile: settings{"esp": []string{"aes128-sha1"}, "pfs": "modp1536"},
 	},
 	{
-		name:    "no mode config",
-		change:  func(s *swan) { s.Pool, s.Inner, s.User = "", "10.30.0.5/32", "" },
+		// strongSwan speaks Unity only where it assigns the address.
+		name: "no mode config", inner: "10.30.0.5",
+		change:  func(s *swan) { s.Pool, s.Inner, s.User, s.NoUnity = "", "10.30.0.5/32", "", true },
 		profile: settings{"address": "10.30.0.5", "networks": []string{network1, network2}},
-		inner:   "10.30.0.5",
 	},
 }
 
@@ -64,12 +67,8 @@ func TestPosternReachesStrongSwan(t *testing.T) {
 			before := l.client.network()
 			client := l.postern(s.profile().with(c.profile))
 			client.up()
-			inner := c.inner
-			if inner == "" {
-				inner = "10.20.0.1"
-			}
-			l.carries(inner, host1)
-			l.carries(inner, host2)
+			l.carries(c.inner, host1)
+			l.carries(c.inner, host2)
 			l.staysOutside(host3)
 			client.quit(before)
 			if sas := gateway.sas(); sas != "" {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What strongSwan and vpnc agree on in every self test.
+// The gateway that every case starts from.
 var labSwan = swan{
 	Aggressive: true,
 	IKE:        "aes128-sha1-modp1024", ESP: "aes128-sha1",
@@ -16,6 +16,9 @@ var labSwan = swan{
 	Networks: []string{network1, network2},
 	Pool:     "10.20.0.0/24",
 }
+
+// The address that a gateway gives to its first client.
+const firstOfPool = "10.20.0.1"
 
 // The laboratory itself: without a tunnel nothing passes the gateway.
 func TestLabHoldsClearPacketsBack(t *testing.T) {
@@ -57,29 +60,24 @@ func TestLabVPNCIsRefused(t *testing.T) {
 	}
 }
 
+// Each gateway that postern must reach is reached by strongSwan: where postern fails alone, postern is wrong.
 func TestLabStrongSwanReachesStrongSwan(t *testing.T) {
 	needStrongSwan(t)
-	t.Parallel()
-	for _, c := range []struct {
-		name      string
-		behindNAT bool
-		change    func(*swan)
-	}{
-		{"aggressive mode behind a NAT", true, func(*swan) {}},
-		{"main mode, pushed mode config", false, func(s *swan) { s.Aggressive, s.Group, s.Push = false, "", true }},
-		{"two children without Unity", false, func(s *swan) { s.NoUnity = true }},
-	} {
+	for _, c := range clientCases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, c.behindNAT)
 			l.serve()
 			s := labSwan
 			c.change(&s)
+			if s.Inner != "" {
+				l.client.ip("address", "add", s.Inner, "dev", "lo")
+			}
 			gateway := l.swanGateway(s)
 			client := l.swanClient(s)
 			client.connect()
-			l.carries("10.20.0.1", host1)
-			l.carries("10.20.0.1", host2)
+			l.carries(c.inner, host1)
+			l.carries(c.inner, host2)
 			l.staysOutside(host3)
 			client.disconnect()
 			if sas := gateway.sas(); sas != "" {

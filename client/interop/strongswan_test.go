@@ -98,7 +98,7 @@ var (
 		proposals = {{.IKE}}
 		remote_addrs = ` + gatewayAddress + `
 		pull = {{if .Push}}no{{else}}yes{{end}}
-		vips = 0.0.0.0
+		{{with .Pool}}vips = 0.0.0.0{{end}}
 		local-1 {
 			auth = psk
 			{{with .Group}}id = {{.}}{{end}}
@@ -114,6 +114,7 @@ var (
 		children {
 			{{range .Children}}{{.Name}} {
 				remote_ts = {{.Networks}}
+				{{with $.Inner}}local_ts = {{.}}{{end}}
 				esp_proposals = {{$.ESP}}
 			}
 			{{end}}

@@ -1,0 +1,115 @@
+//go:build linux
+
+package interop
+
+import (
+	"testing"
+	"time"
+)
+
+// Others against our concentrator. Its two groups differ in the phase 1 exchange their clients use.
+const concentratorConf = `[ General ]
+Address = ` + gatewayAddress + `
+
+[ IKE Policy ]
+Protection = aes128-sha1-modp1024
+
+[ VPN Group "staff" ]
+SharedKey = "the group's key"
+Transform = aes128-sha1
+StartIPAddress = 10.20.0.1
+MaxConnections = 16
+IPNet = ` + network1 + `
+IPNet = ` + network2 + `
+DNSPrimaryServer = 10.99.1.53
+
+[ VPN Users ]
+"alice" Config="staff" Password="wonderland"
+`
+
+// concentrator starts our gateway in the lab's gateway.
+func (l *lab) concentrator() *process {
+	l.t.Helper()
+	file := l.write("concentrator.conf", concentratorConf)
+	p := l.gateway.start(nil, program(l.t, "concentrator"), "--config", file)
+	l.eventually(5*time.Second, "the concentrator's port 500", func() bool {
+		p.running()
+		_, err := l.gateway.try("grep", "-q", ":01F4 ", "/proc/net/udp", "/proc/net/udp6")
+		return err == nil
+	})
+	return p
+}
+
+func TestVPNCReachesConcentrator(t *testing.T) {
+	needVPNC(t)
+	for _, c := range []struct {
+		name      string
+		natt      string
+		behindNAT bool
+	}{
+		{"UDP encapsulation", "force-natt", false},
+		{"UDP encapsulation behind a NAT", "natt", true},
+		{"IP protocol 50", "none", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, c.behindNAT)
+			l.serve()
+			gateway := l.concentrator()
+			client := l.vpnc(vpnc{
+				Group: "staff", Secret: "the group's key", User: "alice", Password: "wonderland", NATT: c.natt,
+			})
+			inner := l.vpncUp(client)
+			if inner != firstOfPool {
+				t.Errorf("vpnc got %s, want %s", inner, firstOfPool)
+			}
+			l.carries(inner, host1)
+			l.carries(inner, host2)
+			l.staysOutside(host3)
+			if code := client.stop(); code != 0 {
+				t.Errorf("vpnc ended with %d", code)
+			}
+			gateway.running()
+		})
+	}
+}
+
+func TestVPNCIsRefusedByConcentrator(t *testing.T) {
+	needVPNC(t)
+	t.Parallel()
+	l := newLab(t, false)
+	l.concentrator()
+	client := l.vpnc(vpnc{Group: "staff", Secret: "the group's key", User: "alice", Password: "wrong", NATT: "force-natt"})
+	if code, err := client.wait(waitForRefusal); err != nil || code != 2 {
+		t.Errorf("vpnc ended with %d, %v; want 2", code, err)
+	}
+}
+
+func TestStrongSwanReachesConcentrator(t *testing.T) {
+	needStrongSwan(t)
+	for _, c := range []struct {
+		name      string
+		behindNAT bool
+		change    func(*swan)
+	}{
+		{"aggressive mode", false, func(*swan) {}},
+		{"main mode", false, func(s *swan) { s.Aggressive = false }},
+		{"main mode behind a NAT", true, func(s *swan) { s.Aggressive = false }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, c.behindNAT)
+			l.serve()
+			gateway := l.concentrator()
+			s := labSwan
+			c.change(&s)
+			client := l.swanClient(s)
+			client.connect()
+			l.carries(firstOfPool, host1)
+			l.carries(firstOfPool, host2)
+			l.staysOutside(host3)
+			client.disconnect()
+			gateway.running()
+		})
+	}
+}
