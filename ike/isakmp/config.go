@@ -3,6 +3,7 @@ package isakmp
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 // Configuration is the body of an attribute payload, which carries Mode Config
@@ -37,3 +38,20 @@ func (c Configuration) Marshal() []byte {
 	b = binary.BigEndian.AppendUint16(b, c.Identifier)
 	return AppendAttributes(b, c.Attributes)
 }
+
+// String returns type, identifier and the names of the attributes, as in
+// "REQUEST 48193: XAUTH-USER-NAME, XAUTH-USER-PASSWORD". Values are left out,
+// for there are passwords among them.
+func (c Configuration) String() string {
+	names := make([]string, len(c.Attributes))
+	for i, a := range c.Attributes {
+		names[i] = name(cfgAttributeNames, a.Type, "attribute")
+	}
+	if len(names) == 0 {
+		names = []string{"nothing"}
+	}
+	return fmt.Sprintf("%s %d: %s", c.Type.short(), c.Identifier, strings.Join(names, ", "))
+}
+
+// short returns the type's name without ISAKMP_CFG_.
+func (t CfgType) short() string { return strings.TrimPrefix(t.String(), "ISAKMP_CFG_") }

@@ -31,9 +31,12 @@
 //
 // # Strictness
 //
-// Lengths and counts must be right. Not RFC: RESERVED fields are ignored where
-// RFC 2408, section 5, wants them verified, because gateways that fill them
-// exist and every stack read accepts them; marshalling writes zeros.
+// Lengths and counts must be right. Not RFC: RESERVED fields are ignored, as
+// later protocols want it (RFC 7296, section 2.5), where RFC 2408, section 5,
+// wants them verified; marshalling writes zeros.
+//
+// Marshalling checks nothing: what the fields of the wire can't hold, such as an
+// SPI of 256 octets, makes octets that no parser accepts.
 //
 // # Errors
 //

@@ -149,12 +149,14 @@ const maxName = 255
 
 // name returns Data as text where it is text, else in hexadecimal.
 func (id ID) name() string {
-	switch id.Type {
-	case IDFQDN, IDUserFQDN, IDKeyID:
+	switch {
+	case len(id.Data) == 0:
+		return "nothing"
+	case id.Type == IDFQDN, id.Type == IDUserFQDN, id.Type == IDKeyID:
 		if printable(string(id.Data)) {
 			return string(id.Data)
 		}
-	case IDDERASN1DN:
+	case id.Type == IDDERASN1DN:
 		if s := distinguishedName(id.Data); printable(s) {
 			return s
 		}

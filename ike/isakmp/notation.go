@@ -54,7 +54,7 @@ func (r *role) name(p Payload) string {
 		}
 	case PayloadConfiguration:
 		if len(p.Body) >= 1 {
-			return "ATTR(" + strings.TrimPrefix(CfgType(p.Body[0]).String(), "ISAKMP_CFG_") + ")"
+			return "ATTR(" + CfgType(p.Body[0]).short() + ")"
 		}
 	}
 	return p.Type.String()

@@ -28,10 +28,10 @@ func ParseNotify(body []byte) (Notify, error) {
 	var spiLen uint8
 	s := cryptobyte.String(body)
 	if !s.ReadUint32(&n.DOI) || !s.ReadUint8((*uint8)(&n.Protocol)) || !s.ReadUint8(&spiLen) || !s.ReadUint16((*uint16)(&n.Type)) {
-		return Notify{}, fmt.Errorf("N payload: %d octets, 8 needed", len(body))
+		return Notify{}, fmt.Errorf("notify payload: %d octets, 8 needed", len(body))
 	}
 	if !s.ReadBytes(&n.SPI, int(spiLen)) {
-		return Notify{}, fmt.Errorf("N payload: SPI of %d octets, but %d left", spiLen, len(s))
+		return Notify{}, fmt.Errorf("notify payload: SPI of %d octets, but %d left", spiLen, len(s))
 	}
 	n.Data = s
 	return n, nil
@@ -67,13 +67,13 @@ func ParseDelete(body []byte) (Delete, error) {
 	var n uint16
 	s := cryptobyte.String(body)
 	if !s.ReadUint32(&d.DOI) || !s.ReadUint8((*uint8)(&d.Protocol)) || !s.ReadUint8(&spiLen) || !s.ReadUint16(&n) {
-		return Delete{}, fmt.Errorf("D payload: %d octets, 8 needed", len(body))
+		return Delete{}, fmt.Errorf("delete payload: %d octets, 8 needed", len(body))
 	}
 	if n > MaxSPIs {
-		return Delete{}, fmt.Errorf("D payload: %d SPIs, more than %d", n, MaxSPIs)
+		return Delete{}, fmt.Errorf("delete payload: %d SPIs, more than %d", n, MaxSPIs)
 	}
 	if int(n)*int(spiLen) != len(s) {
-		return Delete{}, fmt.Errorf("D payload: %d SPIs of %d octets in %d octets", n, spiLen, len(s))
+		return Delete{}, fmt.Errorf("delete payload: %d SPIs of %d octets in %d octets", n, spiLen, len(s))
 	}
 	if n > 0 {
 		d.SPIs = make([][]byte, n)
