@@ -1,0 +1,156 @@
+package ike
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"postern/ike/isakmp"
+)
+
+// Aggressive Mode, authenticated with a pre-shared key (RFC 2409, section 5.4):
+//
+//	     Initiator                          Responder
+//	    -----------                        -----------
+//	     HDR, SA, KE, Ni, IDii  -->
+//	                            <--    HDR, SA, KE, Nr, IDir, HASH_R
+//	     HDR, HASH_I            -->
+//
+// Vendor IDs ride on the first two messages, NAT-D on the last two (RFC 3947,
+// section 3.2), INITIAL-CONTACT on the last. The RFC's diagram has the last
+// message in clear and some peers send it so; ours is encrypted, as most do, and
+// either form is taken.
+
+func (p *phase1) aggressiveInitiator(ctx context.Context) (*keys, error) {
+	// HDR, SA, KE, Ni, IDii  -->  <--  HDR, SA, KE, Nr, IDir, HASH_R
+	p.saiB, p.idiiB = p.offer(), p.ourID()
+	ke, ni, err := p.newKE(p.cfg.Proposals[0].Group)
+	if err != nil {
+		return nil, err
+	}
+	defer p.dh.clear()
+	var k *keys
+	m, err := p.x.roundTrip(ctx, func(m *isakmp.Message) (err error) {
+		k, err = p.takeAggressive(m)
+		return err
+	}, p.announce(
+		isakmp.Payload{Type: isakmp.PayloadSA, Body: p.saiB}, ke, ni,
+		isakmp.Payload{Type: isakmp.PayloadID, Body: p.idiiB})...)
+	if err != nil {
+		return nil, err
+	}
+	p.features.noteAll(m)
+	p.natDiscovered(m)
+	p.float()
+	p.x.protect(k, k.iv)
+
+	// HDR*, HASH_I  -->
+	prove := []isakmp.Payload{p.psk.prove(p.schedule.hashI(k, p.saiB, p.idiiB))}
+	prove = append(prove, p.natDiscovery()...)
+	err = p.x.finish(append(prove, p.initialContact()...)...)
+	k.lastBlock = p.x.iv
+	return k, err
+}
+
+// takeAggressive reads message 2, in which the responder chooses, agrees and
+// proves who it is, and makes the keys.
+func (p *phase1) takeAggressive(m *isakmp.Message) (*keys, error) {
+	if err := p.takeChoice(m); err != nil {
+		return nil, err
+	}
+	if err := p.takeKE(m); err != nil {
+		return nil, err
+	}
+	body, id, err := p.takeID(m)
+	if err != nil {
+		return nil, err
+	}
+	p.link.ckyR = m.ResponderCookie
+	k, err := p.checkAggressive(m, body)
+	if err != nil {
+		p.link.ckyR = isakmp.Cookie{} // the next answer may be the true one
+		return nil, err
+	}
+	p.idirB = body
+	return k, p.vouched(id)
+}
+
+// checkAggressive makes the keys and verifies HASH_R with them.
+func (p *phase1) checkAggressive(m *isakmp.Message, idirB []byte) (*keys, error) {
+	if err := p.agree(); err != nil {
+		return nil, err
+	}
+	k, err := p.deriveKeys(p.psk)
+	if err != nil {
+		return nil, err
+	}
+	return k, p.psk.check(m, p.schedule.hashR(k, p.saiB, idirB))
+}
+
+func (p *phase1) aggressiveResponder(ctx context.Context, first Datagram) (*keys, error) {
+	// HDR, SA, KE, Ni, IDii  -->
+	m, err := p.x.take(first, p.choose)
+	if err != nil {
+		if errors.Is(err, errNoProposal) {
+			p.refuse(isakmp.NotifyNoProposalChosen)
+		}
+		return nil, err
+	}
+	p.link.ckyR = p.link.wire.own
+	k, err := p.recognise(m)
+	if err != nil {
+		return nil, err
+	}
+
+	// <--  HDR, SA, KE, Nr, IDir, HASH_R    HDR*, HASH_I  -->
+	p.idirB = p.ourID()
+	payloads := []isakmp.Payload{
+		{Type: isakmp.PayloadSA, Body: p.sarB},
+		{Type: isakmp.PayloadKE, Body: p.schedule.gxr},
+		{Type: isakmp.PayloadNonce, Body: p.nrB},
+		{Type: isakmp.PayloadID, Body: p.idirB},
+		p.psk.prove(p.schedule.hashR(k, p.saiB, p.idirB)),
+	}
+	if err := p.x.transmit(append(p.announce(payloads...), p.natDiscovery()...)); err != nil {
+		return nil, err
+	}
+	p.x.protect(k, k.iv)
+	p.x.clearAllowed = true
+	m, err = p.x.await(ctx, func(m *isakmp.Message) error {
+		return p.psk.check(m, p.schedule.hashI(k, p.saiB, p.idiiB))
+	}, nil)
+	if err != nil {
+		return nil, err
+	}
+	p.x.clearAllowed = false
+	p.natDiscovered(m)
+	k.lastBlock = p.x.iv
+	return k, nil
+}
+
+// recognise finds the initiator's group by its identity and makes the keys.
+func (p *phase1) recognise(m *isakmp.Message) (*keys, error) {
+	if err := p.takeKE(m); err != nil {
+		return nil, err
+	}
+	body, id, err := p.takeID(m)
+	if err != nil {
+		return nil, err
+	}
+	p.idiiB = body
+	groups := p.cfg.Groups(Hello{Remote: p.link.path.Load().Remote, Identity: &id, Method: p.chosen.method})
+	if len(groups) == 0 {
+		p.refuse(isakmp.NotifyInvalidIDInformation)
+		return nil, fmt.Errorf("aggressive mode: message 1: no group is called %v", id)
+	}
+	p.psk, p.group = groups[0].Secret, groups[0].Name
+	if _, _, err := p.newKE(p.chosen.Group); err != nil {
+		return nil, err
+	}
+	defer p.dh.clear()
+	if err := p.agree(); err != nil {
+		return nil, err
+	}
+	p.peer = id
+	return p.deriveKeys(p.psk)
+}

@@ -1,0 +1,100 @@
+package ike
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"postern/ike/isakmp"
+)
+
+// Mode is the exchange that begins an SA.
+type Mode uint8
+
+const (
+	Main       Mode = iota // RFC 2409, section 5: identities are encrypted
+	Aggressive             // three messages, identities in clear
+)
+
+func (m Mode) String() string {
+	if m == Aggressive {
+		return "aggressive mode"
+	}
+	return "main mode"
+}
+
+// Config says how an SA is made and what is done with what the peer begins. It
+// isn't changed after it was given to Dial or Accept, and one serves for many SAs.
+type Config struct {
+	Mode      Mode                // of Dial; Accept takes the initiator's if Modes allows it
+	Modes     []Mode              // of Accept; empty: both
+	Methods   []isakmp.AuthMethod // offered, or taken; empty: AuthPSK
+	Proposals []Proposal          // strongest first; Aggressive Mode: all of one group
+	Lifetime  time.Duration       // offered; the shorter of both ends' counts
+
+	// Identity is our IDii or IDir; of type 0 it is the address we speak from.
+	Identity isakmp.ID
+	// PeerIdentity, if not nil, judges the peer's identity once it is authenticated.
+	PeerIdentity func(isakmp.ID) error
+
+	Secret []byte // Dial: the pre-shared key
+	// Groups, for Accept, are whose pre-shared keys to try for a peer. More than
+	// sixteen aren't tried.
+	Groups func(Hello) []Group
+
+	NATTraversal   NATTraversal
+	InitialContact bool // tell the peer that we remember no other SA with it
+	// VendorIDs are announced beside those of what this package speaks itself.
+	VendorIDs [][]byte
+
+	// DPD is how long a silent peer is trusted before it is probed; 0: for ever.
+	DPD time.Duration
+	// Alive, if not nil, is when the peer last proved to live by traffic of its own.
+	Alive func() time.Time
+
+	// Transaction answers a Transaction exchange that the peer begins (XAuth,
+	// pushed Mode Config). It has a goroutine of its own and may take its time: no
+	// repeat of the request reaches it. A nil answer leaves the request unanswered.
+	Transaction func(context.Context, *SA, isakmp.Configuration) *isakmp.Configuration
+	// Quick says what to take from a Quick Mode that the peer begins. An error
+	// refuses it with NO-PROPOSAL-CHOSEN or the NotifyError it is.
+	Quick func(context.Context, *SA, QuickOffer) (*ChildConfig, error)
+	// Notify and Deleted hear what the peer says in authenticated messages, and
+	// must not block. Deleted isn't called for the SA itself.
+	Notify  func(*SA, isakmp.Notify)
+	Deleted func(*SA, isakmp.Delete)
+
+	Log    *slog.Logger // nil: nothing is logged
+	KeyLog *KeyLog      // nil: keys are told nobody
+}
+
+// Hello is what a responder knows of an initiator when it needs the key.
+type Hello struct {
+	Remote   netip.AddrPort
+	Identity *isakmp.ID // nil in Main Mode, where it is behind the encryption
+	Method   isakmp.AuthMethod
+}
+
+// Group is whose pre-shared key a responder may find behind a peer.
+type Group struct {
+	Name   string
+	Secret []byte
+}
+
+// maxGroups is how many pre-shared keys are tried on one message.
+const maxGroups = 16
+
+func (c *Config) methods() []isakmp.AuthMethod {
+	if len(c.Methods) == 0 {
+		return []isakmp.AuthMethod{isakmp.AuthPSK}
+	}
+	return c.Methods
+}
+
+func (c *Config) log() *slog.Logger {
+	if c.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return c.Log
+}

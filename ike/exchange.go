@@ -1,0 +1,355 @@
+package ike
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"postern/ike/isakmp"
+)
+
+// Times of an exchange. Chosen here: the first repeats come fast, for most
+// losses are single ones, and a gateway that only comes back after a while is
+// still met.
+const (
+	firstRepeat = 500 * time.Millisecond
+	earlyCap    = time.Second      // the longest pause in the first 20 s
+	lateCap     = 5 * time.Second  // and after them
+	patience    = 31 * time.Second // how long an answer is waited for
+	hintGrace   = 5 * time.Second  // and how long after the first sign that none will come
+	lingering   = 60 * time.Second // how long a last message is repeated to who repeats theirs
+)
+
+// An exchange is one exchange of messages with one message ID: it sends,
+// repeats, decrypts and keeps the IV chain. What the messages mean is the
+// business of the modes. Only one goroutine uses it at a time.
+type exchange struct {
+	link    *link
+	stage   string // "main mode"
+	typ     isakmp.ExchangeType
+	msgID   uint32
+	inbox   <-chan Datagram
+	foreign func(Datagram) error // takes what came and isn't of this exchange; an error is a hint
+
+	keys         *keys   // nil while messages are in clear
+	trial        []*keys // a responder's candidates, until a message verifies under one
+	clearAllowed bool    // the next message may be in clear although there are keys
+	iv           []byte
+
+	leads    bool   // we began, so it's ours to repeat
+	count    int    // messages sent and accepted so far: the next has number count+1
+	sent     []byte // our last message
+	sentHint int    // its number
+	accepted [][sha256.Size]byte
+	refused  error     // the last hint
+	hintAt   time.Time // when the first hint came that shortens the wait
+}
+
+// acceptFunc looks at a message that decrypted and parsed; an error refuses it.
+type acceptFunc func(*isakmp.Message) error
+
+// errHopeless marks a refusal after which a good answer isn't likely any more.
+type errHopeless struct{ error }
+
+func (e errHopeless) Unwrap() error { return e.error }
+
+// protect makes every message from here on HDR*.
+func (x *exchange) protect(k *keys, iv []byte) { x.keys, x.iv = k, iv }
+
+// roundTrip sends the payloads, repeats them until an answer comes that accept
+// takes, and returns it. Whatever else comes is a hint for the error at most.
+func (x *exchange) roundTrip(ctx context.Context, accept acceptFunc, payloads ...isakmp.Payload) (*isakmp.Message, error) {
+	if err := x.transmit(payloads); err != nil {
+		return nil, err
+	}
+	return x.await(ctx, accept, x.schedule())
+}
+
+// answer sends the payloads and waits for the next message of the peer, whose
+// business the repeating is: only a repeated question makes us repeat the answer.
+func (x *exchange) answer(ctx context.Context, accept acceptFunc, payloads ...isakmp.Payload) (*isakmp.Message, error) {
+	if err := x.transmit(payloads); err != nil {
+		return nil, err
+	}
+	return x.await(ctx, accept, nil)
+}
+
+// finish sends the last message of the exchange. What the caller does next is
+// up to it, but somebody has to linger.
+func (x *exchange) finish(payloads ...isakmp.Payload) error { return x.transmit(payloads) }
+
+// linger repeats the last message to a peer that repeats its own, for it can't
+// have got it, until the time is over. With insist it also repeats it unasked
+// until the peer shows by an authenticated message that it goes on: an
+// Aggressive Mode responder may wait for our last message in silence. A new
+// message under the same ID, if accept takes it, ends the lingering.
+func (x *exchange) linger(ctx context.Context, accept acceptFunc, insist func() bool) (*isakmp.Message, error) {
+	end := time.NewTimer(lingering)
+	defer end.Stop()
+	var repeat <-chan time.Time
+	pause := x.schedule()
+	if insist != nil {
+		repeat = time.After(pause(0))
+	}
+	began := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-end.C:
+			return nil, errLingered
+		case <-repeat:
+			if repeat = nil; insist() && time.Since(began) < patience {
+				x.repeat()
+				repeat = time.After(pause(time.Since(began)))
+			}
+		case d := <-x.inbox:
+			if x.isRepeat(d) {
+				if x.isLast(d) {
+					x.repeat()
+				}
+				continue
+			}
+			if accept == nil {
+				continue
+			}
+			if m, err := x.take(d, accept); err == nil {
+				return m, nil
+			}
+		}
+	}
+}
+
+var errLingered = errors.New("the exchange is over")
+
+// schedule is how long to pause before the next repeat, given the time since
+// the first sending. The jitter keeps clients apart that lost the same gateway.
+func (x *exchange) schedule() func(elapsed time.Duration) time.Duration {
+	next := firstRepeat
+	return func(elapsed time.Duration) time.Duration {
+		pause := next
+		limit := earlyCap
+		if elapsed > 20*time.Second {
+			limit = lateCap
+			next = lateCap
+		}
+		next = min(next+next/2, limit)
+		return pause + time.Duration((rand.Float64()-0.5)*0.2*float64(pause))
+	}
+}
+
+// await waits for a message that accept takes. pause is nil if it's the peer
+// that repeats.
+func (x *exchange) await(ctx context.Context, accept acceptFunc, pause func(time.Duration) time.Duration) (*isakmp.Message, error) {
+	began := time.Now()
+	x.refused, x.hintAt = nil, time.Time{}
+	limit := patience
+	if pause == nil {
+		limit = 2 * patience // the peer's schedule may be slower than ours
+	}
+	end := time.NewTimer(limit)
+	defer end.Stop()
+	var repeat <-chan time.Time
+	if pause != nil {
+		repeat = time.After(pause(0))
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, x.interrupted(ctx, began)
+		case <-end.C:
+			return nil, x.timeout(began)
+		case <-repeat:
+			x.repeat()
+			repeat = time.After(pause(time.Since(began)))
+		case d := <-x.inbox:
+			if x.isRepeat(d) {
+				if pause == nil && x.isLast(d) {
+					x.repeat()
+				}
+				continue
+			}
+			m, err := x.take(d, accept)
+			if err == nil {
+				return m, nil
+			}
+			var final errFinal
+			if errors.As(err, &final) {
+				return nil, final.error
+			}
+			if x.hint(err) {
+				end.Reset(min(hintGrace, limit-time.Since(began)))
+			}
+		}
+	}
+}
+
+// errFinal is an error that the peer's authenticated word ends the exchange with.
+type errFinal struct{ error }
+
+func (e errFinal) Unwrap() error { return e.error }
+
+// hint remembers why a datagram was refused, and says whether it is the first
+// that leaves little hope.
+func (x *exchange) hint(err error) bool {
+	if err == errIgnored {
+		return false
+	}
+	var hopeless errHopeless
+	var clear *NotifyError
+	first := x.hintAt.IsZero() && (errors.As(err, &hopeless) || errors.As(err, &clear))
+	if x.hintAt.IsZero() || first {
+		x.refused = err
+	}
+	if first {
+		x.hintAt = time.Now()
+	}
+	return first
+}
+
+func (x *exchange) timeout(began time.Time) error {
+	return &TimeoutError{Stage: x.stage, Message: x.sentHint, After: time.Since(began), Refused: x.refused}
+}
+
+// interrupted is the error of an exchange that its caller ended: where that was
+// the caller's deadline, it's as much of a timeout as ours.
+func (x *exchange) interrupted(ctx context.Context, began time.Time) error {
+	cause := context.Cause(ctx)
+	if errors.Is(cause, context.DeadlineExceeded) {
+		return x.timeout(began)
+	}
+	return fmt.Errorf("%s: %w", x.stage, cause)
+}
+
+// transmit encodes, encrypts and sends the next message.
+func (x *exchange) transmit(payloads []isakmp.Payload) error {
+	h := isakmp.Header{
+		InitiatorCookie: x.link.ckyI, ResponderCookie: x.link.ckyR,
+		Version: isakmp.Version, Exchange: x.typ, MessageID: x.msgID,
+	}
+	if len(payloads) > 0 {
+		h.NextPayload = payloads[0].Type
+	}
+	body := isakmp.AppendPayloads(nil, payloads)
+	if x.keys != nil {
+		h.Flags |= isakmp.FlagEncryption
+		body, x.iv = x.keys.encrypt(x.iv, body)
+	}
+	h.Length = uint32(isakmp.HeaderLen + len(body))
+	x.sent = append(h.Append(make([]byte, 0, h.Length)), body...)
+	x.count++
+	x.sentHint = x.count
+	x.link.log.Debug("-> "+notation(h, payloads), "exchange", x.stage, "octets", len(x.sent))
+	return x.link.send(x.sent)
+}
+
+// repeat sends the last message again: the same octets, never new ones. That it
+// can't be sent is as good as lost.
+func (x *exchange) repeat() {
+	if x.sent == nil {
+		return
+	}
+	x.link.log.Debug("-> repeated", "exchange", x.stage, "message", x.sentHint, "octets", len(x.sent))
+	_ = x.link.send(x.sent)
+}
+
+// take decrypts and parses a datagram, shows it to accept, and only then lets it
+// count: the IV moves on, its repeats are known, and the peer is where it came from.
+func (x *exchange) take(d Datagram, accept acceptFunc) (*isakmp.Message, error) {
+	h, err := isakmp.ParseHeader(d.Octets)
+	if err != nil {
+		return nil, err
+	}
+	if h.Exchange != x.typ || h.MessageID != x.msgID {
+		if x.foreign != nil {
+			return nil, x.foreign(d)
+		}
+		return nil, errIgnored
+	}
+	if err := x.link.checkCookies(h); err != nil {
+		return nil, err
+	}
+	m, nextIV, err := x.read(h, d.Octets, accept)
+	if err != nil {
+		return nil, fmt.Errorf("message %d: %w", x.count+1, err)
+	}
+	x.count++
+	x.link.log.Debug("<- "+m.String(), "exchange", x.stage, "octets", len(d.Octets))
+	if nextIV != nil {
+		x.iv = nextIV
+		x.link.follow(d.From)
+	}
+	x.accepted = append(x.accepted, sha256.Sum256(d.Octets))
+	return m, nil
+}
+
+// read opens a message, with each of the candidate keys where there are some,
+// and shows it to accept.
+func (x *exchange) read(h isakmp.Header, octets []byte, accept acceptFunc) (m *isakmp.Message, nextIV []byte, err error) {
+	candidates := x.trial
+	if len(candidates) == 0 {
+		candidates = []*keys{x.keys}
+	}
+	for _, k := range candidates {
+		if len(x.trial) > 0 {
+			x.protect(k, k.iv)
+		}
+		if m, nextIV, err = x.open(h, octets); err == nil {
+			err = accept(m)
+		}
+		if err == nil {
+			x.trial = nil
+			return m, nextIV, nil
+		}
+	}
+	return nil, nil, err
+}
+
+// open decrypts with the IV of the chain, which it leaves where it is, and parses.
+func (x *exchange) open(h isakmp.Header, octets []byte) (m *isakmp.Message, nextIV []byte, err error) {
+	body := octets[isakmp.HeaderLen:h.Length]
+	switch encrypted := h.Flags&isakmp.FlagEncryption != 0; {
+	case encrypted && x.keys == nil:
+		return nil, nil, errors.New("encrypted before there are keys")
+	case !encrypted && x.keys != nil && !x.clearAllowed:
+		return nil, nil, errors.New("in clear where it must be encrypted")
+	case encrypted:
+		if body, nextIV, err = x.keys.decrypt(x.iv, body); err != nil {
+			return nil, nil, err
+		}
+		if m, err = isakmp.ParseMessage(h, body); err != nil {
+			return nil, nil, errHopeless{fmt.Errorf("doesn't decrypt to payloads: %w", err)}
+		}
+		return m, nextIV, nil
+	}
+	m, err = isakmp.ParseMessage(h, body)
+	return m, nil, err
+}
+
+// errIgnored refuses a datagram without leaving a hint.
+var errIgnored = errors.New("of another exchange")
+
+func (x *exchange) isRepeat(d Datagram) bool {
+	s := sha256.Sum256(d.Octets)
+	for i := range x.accepted {
+		if s == x.accepted[i] {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *exchange) isLast(d Datagram) bool {
+	s := sha256.Sum256(d.Octets)
+	n := len(x.accepted)
+	return n > 0 && bytes.Equal(s[:], x.accepted[n-1][:])
+}
+
+// notation is a message of ours in the RFC's notation.
+func notation(h isakmp.Header, payloads []isakmp.Payload) string {
+	return (&isakmp.Message{Header: h, Payloads: payloads}).String()
+}

@@ -1,0 +1,122 @@
+package ike
+
+import (
+	"crypto/subtle"
+
+	"postern/ike/isakmp"
+)
+
+// Informational exchange (RFC 2409, section 5.7): one message, no answer.
+//
+//	     Initiator                        Responder
+//	    -----------                      -----------
+//	     HDR*, HASH(1), N/D      -->
+
+// inform sends one.
+func (sa *SA) inform(payloads ...isakmp.Payload) error {
+	x := &exchange{link: sa.link, typ: isakmp.ExchangeInformational, msgID: sa.newMessageID(), stage: "informational"}
+	x.protect(sa.keys, sa.keys.phase2IV(x.msgID))
+	return x.finish(sa.hashed1(x.msgID, payloads)...)
+}
+
+// hashed1 puts HASH(1) before the payloads.
+func (sa *SA) hashed1(msgID uint32, payloads []isakmp.Payload) []isakmp.Payload {
+	hash := sa.keys.hash1(msgID, isakmp.AppendPayloads(nil, payloads))
+	return append([]isakmp.Payload{{Type: isakmp.PayloadHash, Body: hash}}, payloads...)
+}
+
+func equalHash(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
+
+// informational acts on a message whose HASH(1) verified. All its payloads are
+// read before any takes effect.
+func (sa *SA) informational(m *isakmp.Message) {
+	gone := false
+	for _, p := range m.Payloads {
+		switch p.Type {
+		case isakmp.PayloadNotify:
+			if n, err := isakmp.ParseNotify(p.Body); err == nil {
+				sa.notified(n)
+			}
+		case isakmp.PayloadDelete:
+			if d, err := isakmp.ParseDelete(p.Body); err == nil {
+				gone = sa.deleted(d) || gone
+			}
+		}
+	}
+	if gone {
+		sa.end(ErrDeleted)
+	}
+}
+
+func (sa *SA) notified(n isakmp.Notify) {
+	switch n.Type {
+	case isakmp.NotifyRUThere:
+		sa.answerProbe(n)
+	case isakmp.NotifyRUThereAck:
+		sa.dpd.acknowledged(n)
+	default:
+		sa.link.log.Debug("notify", "type", n.Type)
+		sa.refused(n)
+		if sa.cfg.Notify != nil {
+			sa.cfg.Notify(sa, n)
+		}
+	}
+}
+
+// refused ends the Quick Mode that an error notify must be about: it comes in an
+// exchange of its own, and no field names ours, so only a single one is ended.
+func (sa *SA) refused(n isakmp.Notify) {
+	err := notifyError(&n, true)
+	if err == nil || len(sa.asked) != 1 {
+		return
+	}
+	for _, cancel := range sa.asked {
+		cancel(err)
+	}
+}
+
+// deleted reads a Delete, and says whether it is of this SA: its SPI is both
+// cookies (RFC 2408, section 3.15).
+func (sa *SA) deleted(d isakmp.Delete) bool {
+	if d.Protocol != isakmp.ProtoISAKMP {
+		if sa.cfg.Deleted != nil {
+			sa.cfg.Deleted(sa, d)
+		}
+		return false
+	}
+	own := string(sa.info.CookieI[:]) + string(sa.info.CookieR[:])
+	for _, spi := range d.SPIs {
+		if string(spi) == own {
+			return true
+		}
+	}
+	return false
+}
+
+// hintInClear takes a notify that no key protects: anybody may have sent it, so
+// all it does is make us ask the peer whether it lives.
+func (sa *SA) hintInClear(h isakmp.Header, octets []byte) {
+	if err := clearNotify(h, octets); err != errIgnored {
+		sa.link.log.Debug("unprotected notify", "error", err)
+		sa.dpd.suspect()
+	}
+}
+
+// DeleteChild tells the peer that we don't receive on spi any more. One SPI a
+// message: some peers read no more.
+func (sa *SA) DeleteChild(spi uint32) error {
+	d := isakmp.Delete{DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoESP, SPIs: [][]byte{uint32b(spi)}}
+	return sa.inform(isakmp.Payload{Type: isakmp.PayloadDelete, Body: d.Marshal()})
+}
+
+// sayGoodbye deletes the SA itself.
+func (sa *SA) sayGoodbye() error {
+	spi := append(append([]byte(nil), sa.info.CookieI[:]...), sa.info.CookieR[:]...)
+	d := isakmp.Delete{DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoISAKMP, SPIs: [][]byte{spi}}
+	return sa.inform(isakmp.Payload{Type: isakmp.PayloadDelete, Body: d.Marshal()})
+}
+
+// SendNotify sends a notify under the SA.
+func (sa *SA) SendNotify(n isakmp.Notify) error {
+	return sa.inform(isakmp.Payload{Type: isakmp.PayloadNotify, Body: n.Marshal()})
+}

@@ -1,0 +1,377 @@
+package ike
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"postern/ike/isakmp"
+)
+
+// phase1 is a phase 1 on its way: what Main and Aggressive Mode share. It
+// belongs to the goroutine of Dial or Accept, which reads the wire itself until
+// there is an SA to do it.
+type phase1 struct {
+	link      *link
+	cfg       *Config
+	x         *exchange
+	initiator bool
+	held      []Datagram // came too early: under keys that don't exist yet
+
+	saiB, sarB   []byte // bodies of payloads, as they were on the wire
+	idiiB, idirB []byte
+	niB, nrB     []byte
+	dh           dhKey
+	schedule     schedule
+	chosen       phase1Transform
+	life         time.Duration
+	features     features
+	nat          NAT
+	psk          preShared
+	group        string    // a responder's: whose key it was
+	peer         isakmp.ID // authenticated
+}
+
+func newPhase1(w *Wire, to Path, cfg *Config, mode Mode, initiator bool) *phase1 {
+	l := newLink(w, to, cfg.log())
+	p := &phase1{link: l, cfg: cfg, initiator: initiator}
+	p.x = &exchange{link: l, stage: mode.String(), inbox: w.inbox, leads: initiator, foreign: p.foreign}
+	p.x.typ = isakmp.ExchangeMain
+	if mode == Aggressive {
+		p.x.typ = isakmp.ExchangeAggressive
+	}
+	return p
+}
+
+// foreign takes what comes during phase 1 and isn't of it: a notify in clear is
+// a hint, and what is encrypted overtook the last message of phase 1.
+func (p *phase1) foreign(d Datagram) error {
+	h, err := isakmp.ParseHeader(d.Octets)
+	if err != nil || h.InitiatorCookie != p.link.ckyI {
+		return errIgnored
+	}
+	if h.Flags&isakmp.FlagEncryption == 0 {
+		if h.Exchange != isakmp.ExchangeInformational {
+			return errIgnored
+		}
+		return clearNotify(h, d.Octets)
+	}
+	if h.ResponderCookie != p.link.ckyR || h.MessageID == 0 {
+		return errIgnored
+	}
+	if len(p.held) < 8 {
+		p.held = append(p.held, d)
+	}
+	if p.x.typ == isakmp.ExchangeAggressive && !p.initiator {
+		// The initiator went on, so it sent message 3, and we lost it.
+		p.x.repeat()
+	}
+	// After wrong keys a peer complains under keys that aren't ours.
+	if h.Exchange == isakmp.ExchangeInformational && p.initiator {
+		return errHopeless{errors.New("the peer complains, encrypted with other keys than ours")}
+	}
+	return errIgnored
+}
+
+// clearNotify is the error in an Informational exchange that no key protects.
+func clearNotify(h isakmp.Header, octets []byte) error {
+	m, err := isakmp.ParseMessage(h, octets[isakmp.HeaderLen:h.Length])
+	if err != nil {
+		return errIgnored
+	}
+	for _, body := range m.All(isakmp.PayloadNotify) {
+		if n, err := isakmp.ParseNotify(body); err == nil {
+			if e := notifyError(&n, false); e != nil {
+				return e
+			}
+		}
+	}
+	return errIgnored
+}
+
+// announce adds our vendor IDs to a first message.
+func (p *phase1) announce(payloads ...isakmp.Payload) []isakmp.Payload {
+	var ids [][]byte
+	for _, m := range p.cfg.methods() {
+		if isXAuth(m) {
+			ids = append(ids, vidXAuth)
+			break
+		}
+	}
+	ids = append(ids, vidDPD, vidUnity)
+	if p.cfg.NATTraversal != NATOff {
+		if p.initiator {
+			for v := natRFC3947; v > natNone; v-- {
+				ids = append(ids, natVersions[v]...)
+			}
+		} else if p.features.natt != natNone {
+			ids = append(ids, natVersions[p.features.natt]...)
+		}
+	}
+	for _, id := range append(ids, p.cfg.VendorIDs...) {
+		payloads = append(payloads, isakmp.Payload{Type: isakmp.PayloadVendorID, Body: id})
+	}
+	return payloads
+}
+
+// isXAuth says whether the method goes on with XAuth after phase 1.
+func isXAuth(m isakmp.AuthMethod) bool {
+	return m >= isakmp.AuthXAuthInitPSK && m <= isakmp.AuthXAuthRespRSARevisedEncryption ||
+		m >= isakmp.AuthHybridInitRSA && m <= isakmp.AuthHybridRespDSS
+}
+
+// offer begins: what we'd take, strongest first.
+func (p *phase1) offer() []byte {
+	return offerPhase1(p.cfg.Proposals, p.cfg.methods(), p.cfg.Lifetime)
+}
+
+// takeChoice reads the responder's choice.
+func (p *phase1) takeChoice(m *isakmp.Message) (err error) {
+	if m.ResponderCookie == (isakmp.Cookie{}) {
+		return errors.New("responder cookie 0")
+	}
+	if p.sarB = m.Get(isakmp.PayloadSA); p.sarB == nil {
+		return errors.New("no SA payload")
+	}
+	if p.chosen, err = chosenPhase1(p.sarB, p.cfg.Proposals, p.cfg.methods()); err != nil {
+		return err
+	}
+	p.life = shorter(p.cfg.Lifetime, p.chosen.life)
+	p.schedule.proposal = p.chosen.Proposal
+	return nil
+}
+
+// choose answers the initiator's offer.
+func (p *phase1) choose(m *isakmp.Message) (err error) {
+	if p.saiB = m.Get(isakmp.PayloadSA); p.saiB == nil {
+		return errors.New("no SA payload")
+	}
+	if p.chosen, p.sarB, err = choosePhase1(p.saiB, p.cfg.Proposals, p.cfg.methods()); err != nil {
+		return err
+	}
+	p.life = shorter(p.cfg.Lifetime, p.chosen.life)
+	p.schedule.proposal = p.chosen.Proposal
+	p.features.noteAll(m)
+	return nil
+}
+
+// newKE makes our half of the Diffie-Hellman exchange and our nonce.
+func (p *phase1) newKE(g isakmp.Group) (ke, nonce isakmp.Payload, err error) {
+	group, err := findGroup(g)
+	if err != nil {
+		return ke, nonce, err
+	}
+	if p.dh, err = group.generate(); err != nil {
+		return ke, nonce, err
+	}
+	n := newNonce()
+	if p.initiator {
+		p.schedule.gxi, p.niB = p.dh.public(), n
+	} else {
+		p.schedule.gxr, p.nrB = p.dh.public(), n
+	}
+	return isakmp.Payload{Type: isakmp.PayloadKE, Body: p.dh.public()}, isakmp.Payload{Type: isakmp.PayloadNonce, Body: n}, nil
+}
+
+// takeKE reads the peer's half and its nonce.
+func (p *phase1) takeKE(m *isakmp.Message) error {
+	ke, nonce := m.Get(isakmp.PayloadKE), m.Get(isakmp.PayloadNonce)
+	if err := checkNonce(nonce); err != nil {
+		return err
+	}
+	group, err := findGroup(p.chosen.Group)
+	if err != nil {
+		return err
+	}
+	if len(ke) != group.size() {
+		return fmt.Errorf("KE payload of %d octets where %s has %d", len(ke), groupName(p.chosen.Group), group.size())
+	}
+	if p.initiator {
+		p.schedule.gxr, p.nrB = ke, nonce
+	} else {
+		p.schedule.gxi, p.niB = ke, nonce
+	}
+	return nil
+}
+
+// checkNonce holds a nonce to "between 8 and 256 bytes" (RFC 2409, section 5).
+func checkNonce(n []byte) error {
+	if len(n) < 8 || len(n) > 256 {
+		return fmt.Errorf("nonce of %d octets", len(n))
+	}
+	return nil
+}
+
+// agree computes g^xy.
+func (p *phase1) agree() (err error) {
+	peer := p.schedule.gxr
+	if !p.initiator {
+		peer = p.schedule.gxi
+	}
+	if p.schedule.gxy, err = p.dh.shared(peer); err != nil {
+		return fmt.Errorf("KE payload: %w", err)
+	}
+	p.schedule.ckyI, p.schedule.ckyR = p.link.ckyI, p.link.ckyR
+	return nil
+}
+
+// deriveKeys computes the key schedule under a pre-shared key.
+func (p *phase1) deriveKeys(psk preShared) (*keys, error) {
+	h, err := findHash(p.chosen.Hash)
+	if err != nil {
+		return nil, err
+	}
+	return p.schedule.derive(psk.skeyid(h, p.niB, p.nrB))
+}
+
+// ourID is the body of our ID payload.
+func (p *phase1) ourID() []byte {
+	id := p.cfg.Identity
+	if id.Type == 0 {
+		id = isakmp.AddressID(p.link.path.Load().Local.Addr().Unmap())
+	}
+	return id.Marshal()
+}
+
+// takeID reads the peer's identity.
+func (p *phase1) takeID(m *isakmp.Message) (body []byte, id isakmp.ID, err error) {
+	if body = m.Get(isakmp.PayloadID); body == nil {
+		return nil, id, errors.New("no ID payload")
+	}
+	id, err = isakmp.ParseID(body)
+	return body, id, err
+}
+
+// vouched judges the identity that the peer has just proved.
+func (p *phase1) vouched(id isakmp.ID) error {
+	if p.cfg.PeerIdentity != nil {
+		if err := p.cfg.PeerIdentity(id); err != nil {
+			return errFinal{fmt.Errorf("%s: %w: %w", p.x.stage, ErrIdentity, err)}
+		}
+	}
+	p.peer = id
+	return nil
+}
+
+// initialContact is the notify that says we remember no other SA with the peer;
+// its SPI is both cookies (RFC 2407, section 4.6.3.3).
+func (p *phase1) initialContact() []isakmp.Payload {
+	if !p.cfg.InitialContact {
+		return nil
+	}
+	n := isakmp.Notify{
+		DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoISAKMP, Type: isakmp.NotifyInitialContact,
+		SPI: append(append([]byte(nil), p.link.ckyI[:]...), p.link.ckyR[:]...),
+	}
+	return []isakmp.Payload{{Type: isakmp.PayloadNotify, Body: n.Marshal()}}
+}
+
+// refuse tells a peer in clear why its first message isn't answered.
+func (p *phase1) refuse(t isakmp.NotifyType) {
+	n := isakmp.Notify{DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoISAKMP, Type: t}
+	h := isakmp.Header{
+		InitiatorCookie: p.link.ckyI, ResponderCookie: p.link.wire.own, Version: isakmp.Version,
+		Exchange: isakmp.ExchangeInformational, MessageID: random32(), NextPayload: isakmp.PayloadNotify,
+	}
+	body := isakmp.AppendPayloads(nil, []isakmp.Payload{{Type: isakmp.PayloadNotify, Body: n.Marshal()}})
+	h.Length = uint32(isakmp.HeaderLen + len(body))
+	_ = p.link.send(append(h.Append(nil), body...))
+}
+
+// Dial makes an SA with the gateway at to, whose Local must be set for NAT
+// detection. Where the answers stop coming late enough that an early one may
+// have been forged, it begins once more with a new cookie. Errors: TimeoutError,
+// ErrAuthentication, ErrIdentity.
+func Dial(ctx context.Context, r *Router, to Path, cfg Config) (*SA, error) {
+	if err := cfg.checkOffer(); err != nil {
+		return nil, err
+	}
+	for again := false; ; again = true {
+		sa, err := dialOnce(ctx, r, to, &cfg)
+		var late *TimeoutError
+		if err == nil || again || ctx.Err() != nil || !errors.As(err, &late) || late.Message < 3 {
+			return sa, err
+		}
+	}
+}
+
+// checkOffer refuses to offer what couldn't be kept.
+func (c *Config) checkOffer() error {
+	if len(c.Proposals) == 0 {
+		return errors.New("no phase 1 proposal to offer")
+	}
+	for _, p := range c.Proposals {
+		if err := p.supported(); err != nil {
+			return err
+		}
+		if c.Mode == Aggressive && p.Group != c.Proposals[0].Group {
+			return errors.New("aggressive mode can offer one group only")
+		}
+	}
+	return nil
+}
+
+func dialOnce(ctx context.Context, r *Router, to Path, cfg *Config) (*SA, error) {
+	w := r.dial()
+	p := newPhase1(w, to, cfg, cfg.Mode, true)
+	p.link.ckyI = w.own
+	p.psk = cfg.Secret
+	run := p.mainInitiator
+	if cfg.Mode == Aggressive {
+		run = p.aggressiveInitiator
+	}
+	k, err := run(ctx)
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	return newSA(p, k), nil
+}
+
+// Accept answers the peer whose first message is in w, and makes an SA of it.
+func Accept(ctx context.Context, w *Wire, cfg Config) (*SA, error) {
+	sa, err := accept(ctx, w, &cfg)
+	if err != nil {
+		w.Close()
+	}
+	return sa, err
+}
+
+func accept(ctx context.Context, w *Wire, cfg *Config) (*SA, error) {
+	d := <-w.inbox
+	h, err := isakmp.ParseHeader(d.Octets)
+	if err != nil {
+		return nil, err
+	}
+	mode := Main
+	if h.Exchange == isakmp.ExchangeAggressive {
+		mode = Aggressive
+	}
+	if !cfg.allows(mode) {
+		return nil, fmt.Errorf("%v isn't allowed here", mode)
+	}
+	p := newPhase1(w, d.From, cfg, mode, false)
+	p.link.ckyI = h.InitiatorCookie
+	run := p.mainResponder
+	if mode == Aggressive {
+		run = p.aggressiveResponder
+	}
+	k, err := run(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return newSA(p, k), nil
+}
+
+func (c *Config) allows(m Mode) bool {
+	if len(c.Modes) == 0 {
+		return true
+	}
+	for _, allowed := range c.Modes {
+		if m == allowed {
+			return true
+		}
+	}
+	return false
+}
