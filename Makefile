@@ -31,7 +31,7 @@ demo: tools ## connect to the embedded gateway through a real tunnel; no root, n
 build: tools ## bin/postern and bin/concentrator
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
 
-test: FUZZTIME = 5s
+test: FUZZTIME = 3s
 test: tools deps lint unit cross fuzz peers ## everything, real gateways included; installs what it needs from Debian's packages
 
 lint: tools ## gofumpt, go vet, staticcheck
@@ -41,10 +41,7 @@ lint: tools ## gofumpt, go vet, staticcheck
 	$(STATICCHECK) ./...
 
 fuzz: tools ## each fuzz target for FUZZTIME (60s)
-	@grep -roHE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sort | while IFS=: read -r file func; do \
-		echo "$$(dirname "$$file") $${func#func }"; \
-		$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null || exit 1; \
-	done
+	@GO='$(GO)' packaging/fuzz $(FUZZTIME)
 
 clean: ## remove what the other targets made
 	rm -rf bin
