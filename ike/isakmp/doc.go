@@ -4,6 +4,7 @@
 // peers; the meaning of what it reads is package ike's business.
 //
 //	numbers.go    every protocol number, each block headed by its source
+//	values.go     types for the values of attributes
 //	names.go      how the numbers are spelled
 //	header.go     the ISAKMP header                    RFC 2408, section 3.1
 //	message.go    the chain of payloads                RFC 2408, section 3.2

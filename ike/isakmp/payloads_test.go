@@ -166,6 +166,8 @@ func TestNames(t *testing.T) {
 		{IDKeyID.String(), "ID_KEY_ID"},
 		{CfgSet.String(), "ISAKMP_CFG_SET"},
 		{CertX509Signature.String(), "X.509 Certificate - Signature"},
+		{AuthMethod(AuthXAuthInitPSK).String(), "XAUTHInitPreShared"},
+		{AuthMethod(77).String(), "authentication method 77"},
 		{Flags(0).String(), "none"},
 		{(FlagEncryption | FlagCommit).String(), "encryption, commit"},
 		{Flags(0xf4).String(), "authentication only, 0xf0"},
