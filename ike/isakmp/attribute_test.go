@@ -67,6 +67,14 @@ func TestAttributesRefused(t *testing.T) {
 	wantError(t, err, "attribute at octet 4096: more than 1024 attributes")
 }
 
+func TestNumberTakesTheShortFormWhereItFits(t *testing.T) {
+	for v, basic := range map[uint32]bool{0: true, 0xffff: true, 0x10000: false} {
+		if a := Number(1, v); a.Basic != basic {
+			t.Errorf("%#x: %+v", v, a)
+		}
+	}
+}
+
 func TestAttributeUint(t *testing.T) {
 	tests := []struct {
 		a    Attribute
