@@ -9,8 +9,10 @@
 //	hostnet.go    what a caller sees
 //	names.go      names and addresses that a server sent, cleaned
 //	routes.go     which networks go into the tunnel: pure sums over prefixes
-//	state.go      the state file
-//	*_linux.go    netlink, systemd-resolved, resolvconf, resolv.conf
+//	state_linux.go  the state file
+//	apply_linux.go  Apply, SetGateway, Restore, Recover; owner_linux.go: whose state it is
+//	link_linux.go, route_linux.go                         steps over netlink
+//	dns_linux.go, resolved_, resolvconf_, resolvfile_     steps for the resolver
 package hostnet
 
 import (
@@ -59,8 +61,7 @@ var ErrKept = errors.New("changed by somebody else meanwhile, kept as it is")
 // Applied is a Config in force. Its methods may be called from any goroutine, one at a time.
 type Applied struct {
 	host     *host
-	dir      string // of the state files
-	file     string // our state file
+	file     string // our state file; empty once everything is back
 	warnings []string
 	routes   []netip.Prefix
 	resolver string

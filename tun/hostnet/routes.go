@@ -12,12 +12,12 @@ var everything = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 
 // Plan says which networks go into the tunnel: those that the gateway pushed and those that the profile lists, together;
 // only when there are neither, and defaultRoute is set, everything. Excluded networks are taken out exactly. The rule is
-// one sentence for the status that says which of these applied.
+// half a sentence for the status that says which of these applied.
 //
-// The routes are sorted, masked, and don't overlap. They are empty when nothing is to enter the tunnel.
+// The routes are masked, sorted, and don't overlap. They are empty when nothing is to enter the tunnel.
 func Plan(pushed, configured, exclude []netip.Prefix, defaultRoute bool) (routes []netip.Prefix, rule string) {
-	pushed, configured, exclude = aggregate(pushed), aggregate(configured), aggregate(exclude)
-	want := aggregate(slices.Concat(pushed, configured))
+	pushed, configured, exclude = tidy(pushed), tidy(configured), tidy(exclude)
+	want := tidy(slices.Concat(pushed, configured))
 	switch {
 	case len(pushed) > 0 && len(configured) > 0:
 		rule = fmt.Sprintf("%s pushed by the gateway and %s of the profile", count(pushed), count(configured))
@@ -28,11 +28,11 @@ func Plan(pushed, configured, exclude []netip.Prefix, defaultRoute bool) (routes
 	case defaultRoute:
 		want, rule = []netip.Prefix{everything}, "everything, since neither the gateway nor the profile lists networks"
 	default:
-		return nil, "nothing: neither the gateway nor the profile lists networks, and default_route is off"
+		return nil, "nothing, since neither the gateway nor the profile lists networks and default_route is off"
 	}
 	routes = subtract(want, exclude)
 	if !slices.Equal(routes, want) {
-		rule += ", without " + count(exclude) + " of the profile's excludes"
+		rule += ", without the excluded networks"
 	}
 	if len(routes) == 0 {
 		rule += ", which leaves nothing"
@@ -51,13 +51,14 @@ func count(ps []netip.Prefix) string {
 	return fmt.Sprintf("%d networks", len(ps))
 }
 
-// subtract takes every address of minus out of the prefixes from, and returns the fewest prefixes that hold the rest.
+// subtract takes every address of minus out of the prefixes from, and returns the fewest prefixes that hold what is left
+// of each.
 func subtract(from, minus []netip.Prefix) []netip.Prefix {
 	var rest []netip.Prefix
-	for _, p := range from {
-		rest = append(rest, without(p.Masked(), minus)...)
+	for _, p := range tidy(from) {
+		rest = append(rest, without(p, minus)...)
 	}
-	return aggregate(rest)
+	return rest
 }
 
 // without halves p until each half is either wholly inside minus or wholly outside.
@@ -84,13 +85,13 @@ func halves(p netip.Prefix) (low, high netip.Prefix) {
 	return netip.PrefixFrom(la, bits+1), netip.PrefixFrom(ha, bits+1)
 }
 
-// aggregate returns the fewest prefixes that hold the same addresses as ps: masked, sorted, without overlaps, neighbours
-// joined. Prefixes that aren't valid are left out; IPv4 addresses mapped into IPv6 become IPv4.
-func aggregate(ps []netip.Prefix) []netip.Prefix {
+// tidy masks and sorts ps and leaves out prefixes that lie within another one or aren't valid. IPv4 addresses mapped into
+// IPv6 become IPv4.
+func tidy(ps []netip.Prefix) []netip.Prefix {
 	var sorted []netip.Prefix
 	for _, p := range ps {
-		if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 {
-			p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 		}
 		if p.IsValid() {
 			sorted = append(sorted, p.Masked())
@@ -99,13 +100,20 @@ func aggregate(ps []netip.Prefix) []netip.Prefix {
 	slices.SortFunc(sorted, compare)
 	var out []netip.Prefix
 	for _, p := range sorted {
-		if n := len(out); n > 0 && out[n-1].Overlaps(p) {
-			continue // inside the one before, which is shorter
+		if n := len(out); n == 0 || !out[n-1].Overlaps(p) {
+			out = append(out, p)
 		}
+	}
+	return out
+}
+
+// join is tidy, and puts neighbours together: the fewest prefixes that hold the same addresses.
+func join(ps []netip.Prefix) []netip.Prefix {
+	var out []netip.Prefix
+	for _, p := range tidy(ps) {
 		out = append(out, p)
 		for n := len(out); n > 1 && siblings(out[n-2], out[n-1]); n = len(out) {
-			out[n-2] = parent(out[n-2])
-			out = out[:n-1]
+			out = append(out[:n-2], parent(out[n-1]))
 		}
 	}
 	return out
@@ -113,7 +121,7 @@ func aggregate(ps []netip.Prefix) []netip.Prefix {
 
 // siblings says whether a and b are the two halves of one prefix.
 func siblings(a, b netip.Prefix) bool {
-	return a.Bits() == b.Bits() && a.Bits() > 0 && a.Addr().BitLen() == b.Addr().BitLen() && parent(a) == parent(b)
+	return a.Bits() == b.Bits() && a.Bits() > 0 && parent(a) == parent(b)
 }
 
 func parent(p netip.Prefix) netip.Prefix {
@@ -123,4 +131,36 @@ func parent(p netip.Prefix) netip.Prefix {
 // compare sorts IPv4 before IPv6, then by address, the shorter prefix first.
 func compare(a, b netip.Prefix) int {
 	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
+}
+
+// tunnelRoutes says what to install for the networks that are wanted in the tunnel on a host with these connected
+// networks: everything as two halves, nothing of exclude, and of a connected network only what was asked for by a prefix
+// at least as specific as it, or nothing at all when localLAN is set. The second result is what was given up for that.
+//
+// A connected network wins over a less specific route by itself. Only the pieces that taking out an exclude left within
+// it would win over it, although nobody asked for them: with everything wanted and one printer of the local network
+// excluded, the rest of the local network isn't to enter the tunnel.
+func tunnelRoutes(want, exclude, connected []netip.Prefix, localLAN bool) (install, lost []netip.Prefix) {
+	asked := join(slices.Concat(want, exclude)) // as it was before the excludes were taken out
+	for _, p := range subtract(want, exclude) {
+		of := p
+		for _, a := range asked {
+			if a.Overlaps(p) {
+				of = a
+			}
+		}
+		loses := func(lan netip.Prefix) bool {
+			return lan.Overlaps(p) && lan.Bits() <= p.Bits() && (localLAN || of.Bits() < lan.Bits())
+		}
+		switch {
+		case slices.ContainsFunc(connected, loses):
+			lost = append(lost, p)
+		case p.Bits() == 0:
+			low, high := halves(p)
+			install = append(install, low, high)
+		default:
+			install = append(install, p)
+		}
+	}
+	return install, join(lost)
 }

@@ -1,0 +1,91 @@
+package hostnet
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// record is the state file of one tunnel: all the steps that will be, are being, or were taken. It is on the disk before
+// the first of them, so whatever moment the process dies at, undoing every step in it puts the host back.
+//
+// File: STATEDIR/net-NAMESPACE-INTERFACE.json, mode 0600. NAMESPACE is the inode of the network namespace.
+type record struct {
+	Schema    int    `json:"schema"` // 1
+	Owner     owner  `json:"owner"`
+	Namespace uint64 `json:"namespace"`
+	Interface string `json:"interface"`
+	Steps     []step `json:"steps"`
+}
+
+// owner is the process that answers for a record. Process ids come again, with another start; both come again after
+// the next boot.
+type owner struct {
+	Boot  string `json:"boot"`  // /proc/sys/kernel/random/boot_id
+	PID   int    `json:"pid"`   //
+	Start uint64 `json:"start"` // clock ticks since the boot
+}
+
+// fileName is the name of a record's file within the folder of the state files.
+func (r *record) fileName() string {
+	return fmt.Sprintf("net-%d-%s.json", r.Namespace, r.Interface)
+}
+
+func (r *record) save(path string) error {
+	b, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return fmt.Errorf("state file: %w", err)
+	}
+	tmp := path + ".tmp"
+	if err := writeFile(tmp, append(b, '\n'), 0o600); err != nil {
+		return fmt.Errorf("state file: %w", err)
+	}
+	if err := errors.Join(os.Rename(tmp, path), syncFolder(filepath.Dir(path))); err != nil {
+		return fmt.Errorf("state file: %w", err)
+	}
+	return nil
+}
+
+// load reads a record; its error is fs.ErrNotExist where there is none.
+func load(path string) (*record, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("state file: %w", err)
+	}
+	var r record
+	if err := json.Unmarshal(b, &r); err != nil {
+		return nil, fmt.Errorf("state file %s: %w", path, err)
+	}
+	if r.Schema != 1 {
+		return nil, fmt.Errorf("state file %s: schema %d, this program knows 1", path, r.Schema)
+	}
+	return &r, nil
+}
+
+// writeFile makes a file, or overwrites one that an earlier run left half written, and waits until it is on the disk. Its
+// mode is perm whatever the umask.
+func writeFile(path string, data []byte, perm fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Chmod(perm), f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// syncFolder makes a rename or removal in the folder last.
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
