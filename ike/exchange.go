@@ -243,7 +243,7 @@ func (x *exchange) transmit(payloads []isakmp.Payload) error {
 	x.sent = append(h.Append(make([]byte, 0, h.Length)), body...)
 	x.count++
 	x.sentHint = x.count
-	x.link.log.Debug("-> "+notation(h, payloads), "exchange", x.stage, "octets", len(x.sent))
+	x.link.log.Debug("-> "+(&isakmp.Message{Header: h, Payloads: payloads}).Notation(x.leads), "exchange", x.stage, "octets", len(x.sent))
 	return x.link.send(x.sent)
 }
 
@@ -278,7 +278,7 @@ func (x *exchange) take(d Datagram, accept acceptFunc) (*isakmp.Message, error) 
 		return nil, fmt.Errorf("message %d: %w", x.count+1, err)
 	}
 	x.count++
-	x.link.log.Debug("<- "+m.String(), "exchange", x.stage, "octets", len(d.Octets))
+	x.link.log.Debug("<- "+m.Notation(!x.leads), "exchange", x.stage, "octets", len(d.Octets))
 	if nextIV != nil {
 		x.iv = nextIV
 		x.link.follow(d.From)
@@ -347,9 +347,4 @@ func (x *exchange) isLast(d Datagram) bool {
 	s := sha256.Sum256(d.Octets)
 	n := len(x.accepted)
 	return n > 0 && bytes.Equal(s[:], x.accepted[n-1][:])
-}
-
-// notation is a message of ours in the RFC's notation.
-func notation(h isakmp.Header, payloads []isakmp.Payload) string {
-	return (&isakmp.Message{Header: h, Payloads: payloads}).String()
 }
