@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Load reads the profile in a file. It refuses a file that holds a secret or a
@@ -21,13 +22,9 @@ func Load(path string) (*Profile, error) {
 		return nil, err
 	}
 	defer clear(data)
-	p, err := Parse(data, path)
+	p, err := parse(data, path, private)
 	if err != nil {
 		return nil, err
-	}
-	if !private && (p.Secret != nil || p.Password != nil) {
-		p.Clear()
-		return nil, notPrivate(path)
 	}
 	if p.File, err = filepath.Abs(path); err != nil {
 		return nil, err
@@ -35,16 +32,16 @@ func Load(path string) (*Profile, error) {
 	return p, nil
 }
 
-// notPrivate says how to keep others from reading a file.
-func notPrivate(path string) *Error {
-	return &Error{File: path, Problem: "holds a secret and others can read it; run: chmod 600 " + path}
+// openToOthers says how to keep others from reading a file.
+func openToOthers(path string) string {
+	return "others can read this file and the secret in it; run: chmod 600 " + path
 }
 
 // readFile reads a regular file of up to maxFile octets and says whether only
 // its owner can read it. Both are said of the same open file, which nobody can
 // exchange in between.
 func readFile(path string) (data []byte, private bool, err error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a FIFO doesn't wait
 	if err != nil {
 		return nil, false, err
 	}

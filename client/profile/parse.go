@@ -83,11 +83,16 @@ const maxFile = 1 << 20
 // Parse reads a profile. name is the file's name: it stands in errors, gives
 // the profile its name when it has none of its own, and is where the relative
 // paths in it start. The profile holds no part of data. Every error is an *Error.
-func Parse(data []byte, name string) (*Profile, error) {
+func Parse(data []byte, name string) (*Profile, error) { return parse(data, name, true) }
+
+// parse reads a profile. private says that nobody but its owner can read the
+// file it came from, so that it may hold secrets.
+func parse(data []byte, name string, private bool) (*Profile, error) {
 	r, err := decode(data, name)
 	if err != nil {
 		return nil, err
 	}
+	r.private = private
 	defer r.in.clear()
 	p := Default()
 	r.connection(p)
@@ -108,9 +113,7 @@ func decode(data []byte, name string) (*reader, error) {
 	if len(data) > maxFile {
 		return nil, &Error{File: name, Problem: fmt.Sprintf("a profile has at most %d octets", maxFile)}
 	}
-	// A copy, since the decoder finds positions by a slice's capacity.
-	document := slices.Clip(bytes.Clone(bytes.TrimPrefix(data, []byte("\ufeff"))))
-	defer clear(document)
+	document := bytes.TrimPrefix(data, []byte("\ufeff"))
 	var s survey
 	if err := s.run(document); err != nil {
 		err.File = name
@@ -125,31 +128,34 @@ func decode(data []byte, name string) (*reader, error) {
 	return r, nil
 }
 
-// syntaxError turns an error of the TOML decoder into one of ours, without the
-// characters that it quotes: they may be a secret's.
+// syntaxError turns an error of the TOML decoder into one of ours. What the
+// decoder says is left out where it may quote a secret.
 func syntaxError(err error, name string, document []byte) *Error {
 	fault := &Error{File: name, Problem: "isn't a TOML document"}
-	var d *toml.DecodeError
-	var strict *toml.StrictMissingError
-	if errors.As(err, &strict) && len(strict.Errors) > 0 {
-		d = &strict.Errors[0]
-		fault.Line, _ = d.Position()
-		fault.Key, fault.Problem = cutKey(strings.Join(d.Key(), ".")), unknown(strings.Join(d.Key(), "."))
+	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(strict.Errors) > 0 {
+		fault.Line, _ = strict.Errors[0].Position()
+		key := strings.Join(strict.Errors[0].Key(), ".")
+		fault.Key, fault.Problem = cutKey(key), unknown(key)
 		return fault
 	}
-	if !errors.As(err, &d) {
+	d, ok := errors.AsType[*toml.DecodeError](err)
+	if !ok {
 		return fault
 	}
 	fault.Line, _ = d.Position()
-	fault.Problem = "isn't TOML (text stands in quotes, true and false and numbers don't)"
-	if message := strings.TrimPrefix(d.Error(), "toml: "); !strings.Contains(message, "U+") {
-		fault.Problem += ": " + message
-	}
+	fault.Problem = "isn't TOML (text stands in quotes; true, false and numbers don't)"
 	lines := bytes.Split(document, []byte("\n"))
 	if fault.Line >= 1 && fault.Line <= len(lines) {
 		before, _, _ := strings.Cut(string(lines[fault.Line-1]), "=")
 		if key := strings.TrimSpace(before); keys[key] != "" {
 			fault.Key = key
+		}
+	}
+	switch fault.Key {
+	case "", "secret", "password", "pap_auth_secret":
+	default:
+		if message := strings.TrimPrefix(d.Error(), "toml: "); !strings.Contains(message, "U+") {
+			fault.Problem += ": " + message
 		}
 	}
 	return fault
@@ -164,10 +170,11 @@ func (f *file) clear() {
 // reader takes the values of a document one after the other and remembers the
 // first fault.
 type reader struct {
-	in    file
-	name  string
-	lines map[string]int
-	err   error
+	in      file
+	name    string
+	private bool
+	lines   map[string]int // of the keys that stand in the document, from 1
+	err     error
 }
 
 func (r *reader) has(key string) bool { return r.lines[key] > 0 }

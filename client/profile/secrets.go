@@ -107,23 +107,21 @@ func (s Sources) credential(p *Profile, key string) (found, bool, error) {
 func secretFile(path, key string) (found, bool, error) {
 	data, private, err := readFile(path)
 	if err != nil {
-		var e *Error
-		if !errors.As(err, &e) {
-			err = &Error{File: path, Key: key, Problem: reason(err)}
-		}
-		return found{}, false, err
+		return found{}, false, &Error{File: path, Key: key, Problem: reason(err)}
 	}
 	if !private {
 		clear(data)
-		return found{}, false, notPrivate(path)
+		return found{}, false, &Error{File: path, Key: key, Problem: openToOthers(path)}
 	}
 	return found{value: oneLine(data), file: path}, true, nil
 }
 
-// reason is what the system said, without the path.
+// reason is what was said of a file, without its path.
 func reason(err error) string {
-	var e *fs.PathError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Problem
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return "can't be read: " + e.Err.Error()
 	}
 	return err.Error()
