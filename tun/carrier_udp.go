@@ -1,63 +1,115 @@
 package tun
 
 import (
+	"bytes"
+	"fmt"
+	"net"
 	"net/netip"
 )
 
-// Carrier is a UDP socket.
-type Carrier struct{}
+// Carrier is one UDP socket for IKE, ESP and keepalives. Its Send methods may be
+// called from any goroutine, and before Serve.
+type Carrier struct {
+	receiver
+	framing Framing
+	local   netip.AddrPort
+}
 
-// ListenUDP opens a UDP socket.
-func ListenUDP(local netip.AddrPort, f Framing) (*Carrier, error) { return nil, nil }
+// ListenUDP opens a UDP socket on a local address, which may be 0.0.0.0 or ::
+// (then Path.Local is the address each datagram was sent to, and those sent come
+// from theirs), and a port, which may be 0.
+func ListenUDP(local netip.AddrPort, f Framing) (*Carrier, error) {
+	conn, err := net.ListenUDP(network("udp", local.Addr()), net.UDPAddrFromAddrPort(local))
+	if err != nil {
+		return nil, fmt.Errorf("tun: opening UDP %v: %w", local, cause(err))
+	}
+	local = unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	s, err := newUDPSocket(conn, local, f == ByRemotePort)
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("tun: opening UDP %v: %w", local, err)
+	}
+	return &Carrier{receiver: receiver{socket: s}, framing: f, local: local}, nil
+}
 
-// Serve reads the socket until Close.
-func (c *Carrier) Serve(ike func(msg []byte, from Path)) error { return nil }
+// Serve reads the socket until Close, and then returns nil. Nobody else reads
+// it. ike gets each IKE message without its marker, in a slice that it owns, and
+// where it came from; it runs in Serve's goroutine, so it has to be quick. ESP
+// goes to the attached Tunnel. Errors that a peer or a router can cause don't end
+// it: see LastError.
+func (c *Carrier) Serve(ike func(msg []byte, from Path)) error {
+	return c.serve(func(data []byte, from Path) []byte {
+		from.Marker = c.framing.marker(from.Remote.Port())
+		kind, data := classify(data, from.Marker)
+		switch kind {
+		case kindESP:
+			return data
+		case kindIKE:
+			c.ike.Add(1)
+			ike(bytes.Clone(data), from)
+		case kindKeepalive:
+			c.keepalives.Add(1)
+		case kindShort:
+			c.short.Add(1)
+		}
+		return nil
+	})
+}
 
-// Attach gives ESP to t from now on; nil: to nobody.
-func (c *Carrier) Attach(t *Tunnel) {}
+// LocalAddr returns what the socket is bound to: the port, and 0.0.0.0 or :: if
+// ListenUDP was given that.
+func (c *Carrier) LocalAddr() netip.AddrPort { return c.local }
 
-// LocalAddr is what the socket is bound to.
-func (c *Carrier) LocalAddr() netip.AddrPort { return netip.AddrPort{} }
+// SourceFor returns the local address that datagrams to remote come from: what
+// NAT-D hashes. It is invalid when there is no route to remote.
+func (c *Carrier) SourceFor(remote netip.Addr) netip.Addr {
+	if !c.local.Addr().IsUnspecified() {
+		return c.local.Addr()
+	}
+	return sourceFor(remote)
+}
 
-// SourceFor is the local address from which remote is reached; invalid: no route.
-func (c *Carrier) SourceFor(remote netip.Addr) netip.Addr { return netip.Addr{} }
+// sourceFor asks the system by connecting a socket, which sends nothing.
+func sourceFor(remote netip.Addr) netip.Addr {
+	const discard = 9 // any port will do
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(remote, discard)))
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer conn.Close()
+	return unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort()).Addr()
+}
 
-// SendIKE sends an IKE message, with the marker where the path has one.
-func (c *Carrier) SendIKE(msg []byte, to Path) error { return nil }
+// SendIKE sends an IKE message, behind the non-ESP marker if the path has it.
+func (c *Carrier) SendIKE(msg []byte, to Path) error {
+	if to.Marker {
+		msg = append(bytes.Clone(nonESPMarker), msg...)
+	}
+	return c.socket.write([][]byte{msg}, to)
+}
 
-// SendESP sends ESP packets.
-func (c *Carrier) SendESP(packets [][]byte, to Path) error { return nil }
+// SendESP sends ESP packets, in order, one a datagram. An error is that of the
+// first that couldn't be sent; the others are sent all the same.
+func (c *Carrier) SendESP(packets [][]byte, to Path) error { return c.socket.write(packets, to) }
 
-// SendKeepalive sends a NAT keepalive.
-func (c *Carrier) SendKeepalive(to Path) error { return nil }
+// SendKeepalive sends a NAT keepalive (RFC 3948, section 2.3).
+func (c *Carrier) SendKeepalive(to Path) error { return c.socket.write([][]byte{keepalive}, to) }
 
-// LastError is the latest error of the socket that didn't end it, such as
-// "connection refused": a hint, for anybody can forge it. nil: none.
-func (c *Carrier) LastError() error { return nil }
+// network is "udp4", or "udp6" for a socket that takes no IPv4.
+func network(name string, a netip.Addr) string {
+	if a.Is4() {
+		return name + "4"
+	}
+	return name + "6"
+}
 
-// Stats returns a snapshot of the counters.
-func (c *Carrier) Stats() CarrierStats { return CarrierStats{} }
+// unmap makes an IPv4 address of one written as IPv6.
+func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
-// Close ends Serve.
-func (c *Carrier) Close() error { return nil }
-
-// RawESP is a socket of IP protocol 50.
-type RawESP struct{}
-
-// ListenRawESP opens a socket of IP protocol 50. It needs CAP_NET_RAW.
-func ListenRawESP(local netip.Addr) (*RawESP, error) { return nil, nil }
-
-// Serve reads the socket until Close.
-func (r *RawESP) Serve() error { return nil }
-
-// Attach gives ESP to t from now on; nil: to nobody.
-func (r *RawESP) Attach(t *Tunnel) {}
-
-// SendESP sends ESP packets.
-func (r *RawESP) SendESP(packets [][]byte, to Path) error { return nil }
-
-// Stats returns a snapshot of the counters.
-func (r *RawESP) Stats() CarrierStats { return CarrierStats{} }
-
-// Close ends Serve.
-func (r *RawESP) Close() error { return nil }
+// cause takes off net's own wrapping, which repeats the address.
+func cause(err error) error {
+	if op, ok := err.(*net.OpError); ok {
+		return op.Err
+	}
+	return err
+}

@@ -1,5 +1,7 @@
 package tun
 
+import "bytes"
+
 // Framing says how a socket's datagrams are told apart.
 type Framing uint8
 
@@ -7,9 +9,60 @@ const (
 	// ByRemotePort is a client's: what comes from port 500 is plain IKE, all else
 	// is framed by RFC 3948.
 	ByRemotePort Framing = iota
-	// PlainIKE is a gateway's port 500: IKE without marker, and nothing else.
+	// PlainIKE is a gateway's port 500: IKE without marker, and no ESP.
 	PlainIKE
-	// Encapsulated is a gateway's port 4500, or its own choice of a port:
-	// everything is framed by RFC 3948.
+	// Encapsulated is a gateway's port 4500, or a port of its own choice: all is
+	// framed by RFC 3948.
 	Encapsulated
 )
+
+// ikePort is where IKE carries no marker (RFC 2408, section 2.5.1).
+const ikePort = 500
+
+// marker reports whether IKE from that port carries the non-ESP marker.
+func (f Framing) marker(remotePort uint16) bool {
+	switch f {
+	case PlainIKE:
+		return false
+	case Encapsulated:
+		return true
+	default:
+		return remotePort != ikePort
+	}
+}
+
+// kind is what a datagram holds.
+type kind uint8
+
+const (
+	kindShort     kind = iota // too little to be any of the others
+	kindIKE                   // an ISAKMP message, the marker taken off
+	kindESP                   // an ESP packet
+	kindKeepalive             // nothing
+)
+
+// nonESPMarker stands where ESP has its SPI, which is never 0 (RFC 3948, section 2.2).
+var nonESPMarker = []byte{0, 0, 0, 0}
+
+// keepalive is a datagram of one octet that keeps a NAT's mapping alive. "The
+// receiver SHOULD ignore a received NAT-keepalive packet" (RFC 3948, section 2.3).
+var keepalive = []byte{0xff}
+
+const espHeaderLen = 8 // SPI, sequence number
+
+// classify tells what a datagram is, and returns the part of it that matters.
+// Keepalives come to port 500 too: there was traffic on it before the float.
+func classify(b []byte, marker bool) (kind, []byte) {
+	switch {
+	case bytes.Equal(b, keepalive):
+		return kindKeepalive, nil
+	case len(b) < espHeaderLen:
+		return kindShort, nil
+	case !marker:
+		return kindIKE, b
+	case bytes.HasPrefix(b, nonESPMarker):
+		return kindIKE, b[len(nonESPMarker):]
+	default:
+		return kindESP, b
+	}
+}

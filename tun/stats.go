@@ -1,21 +1,25 @@
 package tun
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Drops counts the packets that were dropped, by reason.
 type Drops struct {
-	NoSA      uint64 // no pair at all for it, or an unknown SPI
-	Selectors uint64 // outside the selectors of the pairs
+	NoSA      uint64 // no pair at all to seal it, or an SPI that isn't ours
+	Selectors uint64 // outside the selectors
 	Replay    uint64 // repeated or too old sequence number
 	Integrity uint64 // wrong ICV
-	Malformed uint64 // not an ESP packet, or no IP packet in it
+	Malformed uint64 // no ESP packet, or no whole IP packet in it
 	Exhausted uint64 // all sequence numbers of the association are used
 	TooBig    uint64 // larger than the MTU, and may not be fragmented
-	Device    uint64 // refused by the device
-	Send      uint64 // refused by the socket
+	Device    uint64 // in a batch the device refused, at least in part
+	Send      uint64 // in a batch the socket refused, at least in part
 }
 
-// Traffic counts one direction: inner packets and their octets.
+// Traffic counts one direction: inner packets and their octets, those dropped
+// for Device or Send included.
 type Traffic struct {
 	Packets, Octets uint64
 	Drops           Drops
@@ -28,15 +32,53 @@ type Stats struct {
 
 // PairStats is a snapshot of the counters of a Pair.
 type PairStats struct {
-	In, Out Traffic
-	// When the latest packet was opened, and when one was sent; zero: never. An
-	// opened packet is authentic and fresh: the peer lives.
-	LastInbound, LastOutbound time.Time
+	In, Out                   Traffic
+	LastInbound, LastOutbound time.Time // zero: never
 }
 
-// CarrierStats is a snapshot of the counters of a socket: datagrams received.
-type CarrierStats struct {
-	IKE, ESP, Keepalives uint64
-	Short                uint64 // dropped: too short to be any of them
-	NoTunnel             uint64 // dropped: ESP with no Tunnel attached
+// reason is why a packet was dropped.
+type reason uint8
+
+const (
+	noSA reason = iota
+	outsideSelectors
+	replayed
+	wrongICV
+	malformed
+	exhausted
+	tooBig
+	deviceRefused
+	sendRefused
+	reasons // how many
+)
+
+// traffic is what Traffic is a snapshot of.
+type traffic struct {
+	packets, octets atomic.Uint64
+	drops           [reasons]atomic.Uint64
+}
+
+func (t *traffic) count(octets int) {
+	t.packets.Add(1)
+	t.octets.Add(uint64(octets))
+}
+
+func (t *traffic) drop(why reason, packets int) { t.drops[why].Add(uint64(packets)) }
+
+func (t *traffic) snapshot() Traffic {
+	return Traffic{
+		Packets: t.packets.Load(),
+		Octets:  t.octets.Load(),
+		Drops: Drops{
+			NoSA:      t.drops[noSA].Load(),
+			Selectors: t.drops[outsideSelectors].Load(),
+			Replay:    t.drops[replayed].Load(),
+			Integrity: t.drops[wrongICV].Load(),
+			Malformed: t.drops[malformed].Load(),
+			Exhausted: t.drops[exhausted].Load(),
+			TooBig:    t.drops[tooBig].Load(),
+			Device:    t.drops[deviceRefused].Load(),
+			Send:      t.drops[sendRefused].Load(),
+		},
+	}
 }

@@ -1,72 +1,164 @@
 package tun
 
 import (
-	"net/netip"
-
-	wgtun "golang.zx2c4.com/wireguard/tun"
-	"postern/tun/esp"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
 )
 
-// Device is a TUN device: it reads and writes IP packets in batches.
-type Device = wgtun.Device
+// Tunnel moves packets between a device and the pairs that protect them. There
+// are two pumps: Serve reads the device, seals and sends; Deliver, called by the
+// carriers that the Tunnel is attached to, opens and writes the device.
+//
+// The pumps look pairs up in a table that is replaced whole, so a new pair costs
+// no packet: it is added, the peer's traffic moves to it, and the old one opens
+// what is still on its way until it is removed. Any goroutine may call any
+// method.
+type Tunnel struct {
+	dev   Device
+	start time.Time
+	table atomic.Pointer[table]
+	mtu   atomic.Int64
 
-// Datagram is one ESP packet as it arrived.
-type Datagram struct {
-	Data []byte
-	From Path
+	pairs sync.Mutex // held while the table is replaced
+	order []*Pair    // that seal, newest first
+
+	inbound  inbound  // the pump of Deliver
+	outbound outbound // the pump of Serve
+
+	closed  atomic.Bool
+	serving atomic.Bool
+	done    chan struct{} // closed when Serve has ended
 }
 
-// Selector is a traffic selector.
-type Selector struct {
-	Prefix   netip.Prefix
-	Protocol uint8  // 0: any
-	Port     uint16 // 0: any
+// New returns a Tunnel with the device's MTU and no pair. The device is the
+// Tunnel's from now on, and closed by Close.
+func New(dev Device) *Tunnel {
+	t := &Tunnel{dev: dev, start: time.Now(), done: make(chan struct{})}
+	t.table.Store(newTable(nil, nil))
+	if mtu, err := dev.MTU(); err == nil {
+		t.SetMTU(mtu)
+	}
+	t.inbound.grow(dev.BatchSize())
+	t.outbound.grow(dev.BatchSize())
+	return t
 }
 
-// Pair is one inbound and one outbound ESP association with their selectors.
-type Pair struct {
-	In            *esp.Inbound
-	Out           *esp.Outbound
-	Local, Remote []Selector
-	Send          func(packets [][]byte) error
-	Seen          func(from Path)
+// SetMTU sets the largest inner packet, in octets, that fits the path when
+// sealed. TCP connections that begin from now on are told so in both directions;
+// larger packets that may not be fragmented are refused. The device isn't
+// changed. 0: no limit.
+func (t *Tunnel) SetMTU(mtu int) { t.mtu.Store(int64(mtu)) }
+
+// Add makes p open packets, and seal those of the device that match its
+// selectors and no newer pair's. It fails when another pair has its inbound SPI.
+func (t *Tunnel) Add(p *Pair) error {
+	if err := t.AddInbound(p); err != nil {
+		return err
+	}
+	t.Activate(p.In.SPI())
+	return nil
 }
 
-// Stats returns a snapshot of the counters.
-func (p *Pair) Stats() PairStats { return PairStats{} }
-
-// Tunnel moves packets between a device and the pairs.
-type Tunnel struct{ dev Device }
-
-// New returns a Tunnel of a device, with the device's MTU. It owns dev.
-func New(dev Device) *Tunnel { return &Tunnel{dev: dev} }
-
-// Add makes p open packets, and seal those that match its selectors.
-func (t *Tunnel) Add(p *Pair) error { return nil }
-
-// AddInbound makes p open packets, and seal none before Activate.
-func (t *Tunnel) AddInbound(p *Pair) error { return nil }
+// AddInbound makes p open packets, and seal none before Activate. It fails when
+// another pair has its inbound SPI.
+func (t *Tunnel) AddInbound(p *Pair) error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	t.pairs.Lock()
+	defer t.pairs.Unlock()
+	bySPI := maps.Clone(t.table.Load().bySPI)
+	if bySPI == nil {
+		bySPI = make(map[uint32]*Pair)
+	}
+	if bySPI[p.In.SPI()] != nil {
+		return fmt.Errorf("tun: inbound SPI %08x is in use", p.In.SPI())
+	}
+	p.start = t.start
+	bySPI[p.In.SPI()] = p
+	t.table.Store(newTable(bySPI, t.order))
+	return nil
+}
 
 // Activate makes the pair of this inbound SPI the newest for outbound packets.
-func (t *Tunnel) Activate(spi uint32) bool { return false }
+// false: there is none.
+func (t *Tunnel) Activate(spi uint32) bool {
+	return t.reorder(spi, func(p *Pair) { t.order = append([]*Pair{p}, without(t.order, p)...) })
+}
 
-// Retire stops sealing with the pair of this inbound SPI; it still opens.
-func (t *Tunnel) Retire(spi uint32) bool { return false }
+// Retire stops sealing with the pair of this inbound SPI; it goes on opening.
+// false: there is none.
+func (t *Tunnel) Retire(spi uint32) bool {
+	return t.reorder(spi, func(p *Pair) { t.order = without(t.order, p) })
+}
 
-// Remove forgets the pair of this inbound SPI.
-func (t *Tunnel) Remove(spi uint32) bool { return false }
+func (t *Tunnel) reorder(spi uint32, change func(*Pair)) bool {
+	t.pairs.Lock()
+	defer t.pairs.Unlock()
+	bySPI := t.table.Load().bySPI
+	p := bySPI[spi]
+	if p == nil {
+		return false
+	}
+	change(p)
+	t.table.Store(newTable(bySPI, t.order))
+	return true
+}
 
-// SetMTU sets the largest inner packet, in octets.
-func (t *Tunnel) SetMTU(mtu int) {}
+// Remove forgets the pair of this inbound SPI. false: there is none. When it
+// returns, the pumps use neither of the pair's associations any more.
+func (t *Tunnel) Remove(spi uint32) bool {
+	found := t.forget(spi)
+	// Whoever took the old table holds one of these for the rest of its batch.
+	waitFor(&t.inbound)
+	waitFor(&t.outbound)
+	return found
+}
 
-// Deliver opens a batch of ESP packets, in place, and writes the device.
-func (t *Tunnel) Deliver(batch []Datagram) {}
+// waitFor returns when whoever holds the lock has let go of it.
+func waitFor(l sync.Locker) {
+	l.Lock()
+	defer l.Unlock()
+}
 
-// Serve reads the device until Close.
-func (t *Tunnel) Serve() error { return nil }
+func (t *Tunnel) forget(spi uint32) bool {
+	t.pairs.Lock()
+	defer t.pairs.Unlock()
+	bySPI := maps.Clone(t.table.Load().bySPI)
+	p := bySPI[spi]
+	if p == nil {
+		return false
+	}
+	delete(bySPI, spi)
+	t.order = without(t.order, p)
+	t.table.Store(newTable(bySPI, t.order))
+	return true
+}
 
-// Close closes the device, ends Serve and waits for it.
-func (t *Tunnel) Close() error { return nil }
+// Stats returns a snapshot of the counters of all pairs there have been, and of
+// packets that belong to none.
+func (t *Tunnel) Stats() Stats {
+	return Stats{In: t.inbound.traffic.snapshot(), Out: t.outbound.traffic.snapshot()}
+}
 
-// Stats returns a snapshot of the counters.
-func (t *Tunnel) Stats() Stats { return Stats{} }
+// Close closes the device, ends Serve and waits for it. What is delivered
+// afterwards is dropped.
+func (t *Tunnel) Close() error {
+	if t.closed.Swap(true) {
+		return nil
+	}
+	t.inbound.Lock() // no write to a closed device
+	err := t.dev.Close()
+	t.inbound.Unlock()
+	if t.serving.Load() {
+		<-t.done
+	}
+	return err
+}
+
+// errServed: the device has one reader.
+var errServed = errors.New("tun: Serve was called twice")

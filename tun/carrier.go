@@ -1,0 +1,103 @@
+package tun
+
+import (
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// receiver is what a UDP socket and a raw one share: one reader, the Tunnel it
+// delivers to, counters, and the latest error.
+type receiver struct {
+	socket *socket
+	tunnel atomic.Pointer[Tunnel]
+	closed atomic.Bool
+
+	esp, ike, keepalives, short, noTunnel, failed atomic.Uint64
+}
+
+// CarrierStats is a snapshot of the counters of a socket: datagrams received.
+type CarrierStats struct {
+	IKE, ESP, Keepalives uint64
+	Short                uint64 // dropped: too short for any of these
+	NoTunnel             uint64 // dropped: ESP while no Tunnel was attached
+	Errors               uint64 // reads that failed: see LastError
+}
+
+// Attach delivers ESP to t from now on; nil: to nobody. What arrives while no
+// Tunnel is attached is dropped and counted. Any goroutine may call it.
+func (r *receiver) Attach(t *Tunnel) { r.tunnel.Store(t) }
+
+// Stats returns a snapshot of the counters. Any goroutine may call it.
+func (r *receiver) Stats() CarrierStats {
+	return CarrierStats{
+		IKE: r.ike.Load(), ESP: r.esp.Load(), Keepalives: r.keepalives.Load(),
+		Short: r.short.Load(), NoTunnel: r.noTunnel.Load(), Errors: r.failed.Load(),
+	}
+}
+
+// LastError returns the latest error that the socket reported and outlived, such
+// as "connection refused" after an ICMP message; nil: none so far. It is a hint:
+// whoever can guess the ports can forge such a message. Any goroutine may call it.
+func (r *receiver) LastError() error { return r.socket.hint.get() }
+
+// Close closes the socket, which ends Serve. Any goroutine may call it, more than
+// once.
+func (r *receiver) Close() error {
+	if r.closed.Swap(true) {
+		return nil
+	}
+	return r.socket.close()
+}
+
+const (
+	readBatch = 64 // datagrams
+
+	// restAfter errors in a row the reader rests before each further read, lest a
+	// broken interface keeps a processor busy.
+	restAfter = 8
+	rest      = 100 * time.Millisecond
+)
+
+// serve reads datagrams until Close. sort is called for each; it returns the ESP
+// packet in it, or nil. ESP packets go to the Tunnel, a batch at a time.
+func (r *receiver) serve(sort func(data []byte, from Path) []byte) error {
+	in := make([]Datagram, readBatch)
+	sorted := make([]Datagram, 0, readBatch)
+	failures := 0
+	for {
+		n, err := r.socket.read(in)
+		if err != nil {
+			if r.closed.Load() || errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			r.socket.hint.set(err)
+			r.failed.Add(1)
+			if failures++; failures > restAfter {
+				time.Sleep(rest)
+			}
+			continue
+		}
+		failures = 0
+		sorted = sorted[:0]
+		for _, d := range in[:n] {
+			if packet := sort(d.Data, d.From); packet != nil {
+				sorted = append(sorted, Datagram{packet, d.From})
+			}
+		}
+		r.deliver(sorted)
+	}
+}
+
+func (r *receiver) deliver(batch []Datagram) {
+	if len(batch) == 0 {
+		return
+	}
+	r.esp.Add(uint64(len(batch)))
+	if t := r.tunnel.Load(); t != nil {
+		t.Deliver(batch)
+	} else {
+		r.noTunnel.Add(uint64(len(batch)))
+	}
+}

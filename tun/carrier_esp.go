@@ -1,0 +1,32 @@
+package tun
+
+import "fmt"
+
+// RawESP is a socket of IP protocol 50, ESP without UDP, for gateways that no
+// NAT stands before. Its Send method may be called from any goroutine.
+type RawESP struct {
+	receiver
+}
+
+// Serve reads the socket until Close, and then returns nil. Nobody else reads
+// it. Packets of other programs' associations arrive too: the Tunnel counts them
+// as NoSA.
+func (r *RawESP) Serve() error {
+	return r.serve(func(data []byte, _ Path) []byte {
+		if len(data) < espHeaderLen {
+			r.short.Add(1)
+			return nil
+		}
+		return data
+	})
+}
+
+// SendESP sends ESP packets, in order, one an IP packet; the ports of the path
+// are ignored. An error is that of the first that couldn't be sent; the others
+// are sent all the same.
+func (r *RawESP) SendESP(packets [][]byte, to Path) error {
+	if !to.Remote.Addr().IsValid() {
+		return fmt.Errorf("tun: sending ESP: no remote address")
+	}
+	return r.socket.write(packets, to)
+}
