@@ -1,0 +1,79 @@
+package concentrator
+
+import (
+	"net/netip"
+	"time"
+
+	"postern/ike"
+	"postern/ike/isakmp"
+)
+
+// Config is what a configuration file says. It isn't changed after it was given
+// to New.
+type Config struct {
+	Address  []netip.Addr  // outside; none: all of the machine's
+	Inside   netip.Prefix  // the gateway's own address behind the tunnel; may be invalid
+	Identity isakmp.ID     // of phase 1; of type 0 it is the outside address
+	Modes    []ike.Mode    // none: both
+	DPD      time.Duration // how long a silent client is trusted; 0: for ever
+
+	Protection []ike.Proposal // of phase 1, strongest first
+	Lifetime   time.Duration  // of phase 1
+
+	Groups map[string]*Group
+	Users  map[string]*User
+}
+
+// ModeConfig is who begins the assignment of an inner address.
+type ModeConfig uint8
+
+const (
+	ModeConfigPull ModeConfig = iota // the client asks
+	ModeConfigPush                   // the gateway tells
+	ModeConfigOff                    // nobody: the client knows its address
+)
+
+func (m ModeConfig) String() string {
+	switch m {
+	case ModeConfigPush:
+		return "push"
+	case ModeConfigOff:
+		return "off"
+	}
+	return "pull"
+}
+
+// Group is what its users have in common.
+type Group struct {
+	Name      string
+	SharedKey []byte         // of phase 1; empty: each user has one
+	Peers     []netip.Prefix // where its clients come from; none: anywhere
+	XAuth     bool           // users prove who they are after phase 1
+
+	Transform []ike.ESPProposal // strongest first
+	PFS       isakmp.Group      // 0: as the client likes
+	Lifetime  time.Duration     // of a child SA
+	Idle      time.Duration     // without traffic a session ends; 0: it doesn't
+
+	ModeConfig     ModeConfig
+	StartIPAddress netip.Addr // of the pool; invalid: no pool
+	MaxConnections int        // addresses in the pool
+
+	Networks    []netip.Prefix // behind the gateway; none: everything
+	Exclude     []netip.Prefix // what the client shall reach without the tunnel
+	DNS, WINS   []netip.Addr
+	SplitDNS    []string
+	Domain      string
+	Banner      string
+	Backup      []string // other gateways
+	SaveSecrets bool
+}
+
+// User is somebody of a group.
+type User struct {
+	Name      string
+	Group     string
+	SharedKey []byte     // of phase 1; empty: the group's
+	Password  []byte     // of XAuth; empty: none fits
+	Address   netip.Addr // inner; invalid: one of the pool
+}
