@@ -40,10 +40,11 @@ func (r *reader) connection(p *Profile) {
 func (r *reader) secrets(p *Profile) {
 	in := &r.in
 	set(r, "secret_encoding", in.SecretEncoding, &p.SecretEncoding, oneOf[Encoding]("text hex base64", ""))
-	for key, value := range map[string]secretText{"secret": in.Secret, "password": in.Password} {
-		if !r.private && len(value) > 0 {
-			r.fail(key, openToOthers(r.name))
-		}
+	if !r.private && len(in.Secret) > 0 {
+		r.fail("secret", openToOthers(r.name))
+	}
+	if !r.private && len(in.Password) > 0 {
+		r.fail("password", openToOthers(r.name))
 	}
 	decode := func(e Encoding) func(secretText) (Secret, error) {
 		return func(s secretText) (Secret, error) {
