@@ -50,7 +50,8 @@ func (n *node) command(ctx context.Context, program ...string) *exec.Cmd {
 		n.lab.t.Fatal(err)
 	}
 	c := exec.CommandContext(ctx, self, append([]string{n.netns, n.run, n.resolver}, program...)...)
-	c.Env = append(os.Environ(), helperVariable+"=enter")
+	// The race detector would let every helper linger for a second.
+	c.Env = append(os.Environ(), helperVariable+"=enter", "GORACE=atexit_sleep_ms=0")
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 	c.WaitDelay = time.Second
