@@ -34,8 +34,8 @@ var arrows = map[string][]string{
 	"stamp": {"ike", "ike/isakmp", "client/prompt"},
 	"gui":   {"client/localapi", "client/profile", "client/prompt", "client/secret"},
 
-	"client":              {"ike", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client/profile", "client/prompt", "client/localapi"},
-	"client/concentrator": {"ike", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet"},
+	"client":              {"ike", "ike/isakmp", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client/profile", "client/prompt", "client/localapi"},
+	"client/concentrator": {"ike", "ike/isakmp", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet"},
 	"client/interop":      {},
 
 	"cmd": {},

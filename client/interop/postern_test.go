@@ -111,7 +111,10 @@ func (l *lab) postern(p settings, args ...string) *postern {
 type snapshot struct {
 	Schema int
 	State  string
-	Reason string
+	Reason struct {
+		Code, Message string
+		Exit          int
+	}
 }
 
 // statuses reads the status objects that postern wrote so far, one a line.
@@ -145,14 +148,18 @@ func (p *postern) up() {
 	})
 }
 
-// refused waits until postern has ended by itself and returns its exit code.
-func (p *postern) refused() int {
+// refused waits until postern has ended by itself and returns its exit code and its last status.
+func (p *postern) refused() (int, snapshot) {
 	p.node.lab.t.Helper()
 	code, err := p.wait(waitForRefusal)
 	if err != nil {
 		p.node.lab.t.Fatal(err)
 	}
-	return code
+	all := p.statuses()
+	if len(all) == 0 {
+		p.node.lab.t.Fatalf("%s: ended with %d and no status", p.name, code)
+	}
+	return code, all[len(all)-1]
 }
 
 // quit ends the connection as a user would and checks that it leaves nothing behind: routes, addresses and resolver are
