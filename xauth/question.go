@@ -1,0 +1,3 @@
+package xauth
+
+type question struct{}
