@@ -1,0 +1,244 @@
+// Package client is what a connection is: it brings the protocol engines, the
+// data plane and the host's network together for one profile.
+//
+//	client.go      Client: connect, stay connected, tell
+//	session.go     one connection from dial to goodbye, one call a phase
+//	children.go    ESP SAs: made, installed, renewed, deleted
+//	device.go      the tunnel's device: the system's, or a stack of our own with a proxy
+//	algorithms.go  names in a profile and numbers on the wire
+//	status.go      the snapshot that everybody is shown
+//	explain.go     an error -> the sentence a person reads, the code a script tests
+package client
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"postern/client/profile"
+	"postern/client/prompt"
+	"postern/ike"
+)
+
+// Options are what a connection needs beside its profile.
+type Options struct {
+	Log *slog.Logger
+	// Ask asks a person; nil: nobody is there.
+	Ask prompt.Func
+	// StateDir keeps what must be put back after a crash.
+	StateDir string
+	// Rootless, if not nil, leaves the host's network alone: the tunnel ends in an
+	// IP stack of our own.
+	Rootless *Rootless
+	// KeyLog, if not nil, is told the keys.
+	KeyLog *KeyLog
+}
+
+// Rootless says how programs reach a tunnel that has no device.
+type Rootless struct {
+	Proxy    string   // SOCKS5 and HTTP: "127.0.0.1:1080", ":1080", "" for none
+	Forwards []string // "8080:10.20.0.1:80"
+}
+
+// Client is one connection. Its methods may be called concurrently; Run once.
+type Client struct {
+	profile *profile.Profile
+	options Options
+	log     *slog.Logger
+
+	mu       sync.Mutex
+	status   Status
+	session  *session      // nil unless one is under way
+	changed  chan struct{} // closed and replaced whenever status changes
+	redial   chan struct{}
+	user     string         // as the person typed it, for the next login
+	password profile.Secret // likewise
+}
+
+// New returns a Client for a profile whose secrets are resolved. The profile is
+// the Client's from now on.
+func New(p *profile.Profile, o Options) *Client {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Ask == nil {
+		o.Ask = prompt.Nobody
+	}
+	c := &Client{profile: p, options: o, log: o.Log, changed: make(chan struct{}), redial: make(chan struct{}, 1)}
+	c.status = Status{Schema: 1, Profile: p.Name, State: Down, Since: time.Now(), Warnings: p.Weak()}
+	return c
+}
+
+// Attempts of a first connection. A gateway that answers at all is tried again:
+// what got lost was the weather's fault.
+const (
+	firstTries    = 3
+	firstDeadline = 300 * time.Second
+)
+
+// Run connects and stays connected until ctx ends, which is no error. Before the
+// first success it returns with the first definite refusal, as a *Reason;
+// afterwards it reconnects for as long as it takes.
+func (c *Client) Run(ctx context.Context) error {
+	defer c.forget()
+	s, err := c.connectFirst(ctx)
+	for pause := time.Second; ; {
+		if err != nil {
+			return c.failed(err)
+		}
+		began := time.Now()
+		err = s.serve(ctx)
+		s.close()
+		c.drop()
+		if ctx.Err() != nil {
+			c.set(Down, nil)
+			return nil
+		}
+		c.log.Warn("connection lost", "error", err)
+		c.set(Reconnecting, Explain(err))
+		if time.Since(began) > time.Minute {
+			pause = time.Second
+		}
+		s, err = c.reconnect(ctx, &pause)
+		if ctx.Err() != nil {
+			c.set(Down, nil)
+			return nil
+		}
+	}
+}
+
+// connectFirst dials for the first time.
+func (c *Client) connectFirst(ctx context.Context) (s *session, err error) {
+	ctx, cancel := context.WithTimeout(ctx, firstDeadline)
+	defer cancel()
+	for try := 1; ; try++ {
+		s, err = c.dial(ctx)
+		var late *ike.TimeoutError
+		definite := !errors.As(err, &late) || late.Message <= 1 || errors.Is(err, ike.ErrAuthentication) || late.Refused != nil
+		if err == nil || definite || try == firstTries || ctx.Err() != nil {
+			return s, err
+		}
+		c.log.Warn("no answer, trying again", "error", err)
+	}
+}
+
+// reconnect dials until it succeeds, pausing longer from time to time. What needs
+// a person and has none ends it.
+func (c *Client) reconnect(ctx context.Context, pause *time.Duration) (*session, error) {
+	for {
+		wait := *pause + time.Duration(rand.Float64()*0.2*float64(*pause))
+		*pause = min(*pause*2, time.Minute)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-c.redial:
+		case <-time.After(wait):
+		}
+		s, err := c.dial(ctx)
+		if err == nil || errors.Is(err, prompt.ErrNotInteractive) || errors.Is(err, prompt.ErrCancelled) {
+			return s, err
+		}
+		c.log.Warn("no new connection yet", "error", err)
+		c.set(Reconnecting, Explain(err))
+	}
+}
+
+// Reconnect drops the connection and makes a new one at once.
+func (c *Client) Reconnect() {
+	select {
+	case c.redial <- struct{}{}:
+	default:
+	}
+	c.mu.Lock()
+	s := c.session
+	c.mu.Unlock()
+	if s != nil {
+		s.fail(errors.New("asked to reconnect"))
+	}
+}
+
+// failed ends Run.
+func (c *Client) failed(err error) error {
+	r := Explain(err)
+	c.set(Failed, r)
+	return r
+}
+
+// forget clears the secrets.
+func (c *Client) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.profile.Clear()
+	c.password.Clear()
+}
+
+// set changes the state, and tells who watches.
+func (c *Client) set(s State, r *Reason) {
+	c.update(func(st *Status) {
+		if st.State != s {
+			st.State, st.Since = s, time.Now()
+		}
+		st.Reason = r
+	})
+}
+
+// update changes the status, and tells who watches.
+func (c *Client) update(f func(*Status)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f(&c.status)
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// drop forgets what belonged to the last session.
+func (c *Client) drop() {
+	c.mu.Lock()
+	c.session = nil
+	c.mu.Unlock()
+	c.update(func(st *Status) { st.IKE, st.Tunnel, st.SAs, st.Traffic = nil, nil, nil, nil })
+}
+
+// Status is a snapshot.
+func (c *Client) Status() Status {
+	st, _ := c.snapshot()
+	return st
+}
+
+// Watch returns a snapshot and a channel that is closed when there is a newer one.
+func (c *Client) Watch() (Status, <-chan struct{}) { return c.snapshot() }
+
+func (c *Client) snapshot() (Status, <-chan struct{}) {
+	c.mu.Lock()
+	st, changed, s := c.status, c.changed, c.session
+	st.Warnings = append([]string(nil), st.Warnings...)
+	c.mu.Unlock()
+	if s != nil {
+		s.count(&st)
+	}
+	return st, changed
+}
+
+// warn adds a sentence to the status and the log, once.
+func (c *Client) warn(text string) {
+	c.update(func(st *Status) {
+		for _, w := range st.Warnings {
+			if w == text {
+				return
+			}
+		}
+		st.Warnings = append(st.Warnings, text)
+		c.log.Warn(text)
+	})
+}
+
+// ask asks a person and shows that it does.
+func (c *Client) ask(ctx context.Context, p prompt.Prompt) (prompt.Answers, error) {
+	before := c.Status().State
+	c.set(WaitingForInput, nil)
+	defer c.set(before, nil)
+	return c.options.Ask(ctx, p)
+}

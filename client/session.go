@@ -1,0 +1,391 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"postern/client/profile"
+	"postern/client/prompt"
+	"postern/ike"
+	"postern/ike/isakmp"
+	"postern/tun"
+	"postern/tun/hostnet"
+	"postern/tun/proxy"
+	"postern/xauth"
+)
+
+// session is one connection, from dial to goodbye. dial fills it in, in the order
+// of its fields; what several goroutines share stands behind mu.
+type session struct {
+	client  *Client
+	profile *profile.Profile
+	log     *slog.Logger
+
+	gateway  netip.AddrPort
+	carrier  *tun.Carrier
+	raw      *tun.RawESP // nil: ESP goes in UDP only
+	router   *ike.Router
+	device   tun.Device
+	tunnel   *tun.Tunnel
+	net      *tun.Net // nil with a device of the system
+	login    *xauth.Client
+	sa       *ike.SA
+	assigned *xauth.Assigned
+	proxies  []*proxy.Server
+	host     *hostnet.Applied
+
+	tasks sync.WaitGroup
+	ended chan error
+	stop  context.CancelFunc // ends what runs beside the SA
+	ctx   context.Context
+
+	mu       sync.Mutex
+	children []*child
+}
+
+// dial makes a connection, one call a phase.
+func (c *Client) dial(ctx context.Context) (*session, error) {
+	s := &session{client: c, profile: c.profile, log: c.log, ended: make(chan error, 1)}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	err := s.dial(ctx)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	c.mu.Lock()
+	c.session = s
+	c.mu.Unlock()
+	c.set(Up, nil)
+	s.log.Info("connected", "address", s.assigned.Address.Addr(), "gateway", s.gateway)
+	return s, nil
+}
+
+func (s *session) dial(ctx context.Context) error {
+	s.client.set(Resolving, nil)
+	if err := s.resolve(ctx); err != nil {
+		return stageError{stageResolve, err}
+	}
+	if err := s.openSockets(); err != nil {
+		return stageError{stageSocket, err}
+	}
+	if err := s.openSystemDevice(); err != nil {
+		return stageError{stageDevice, err}
+	}
+	s.client.set(Connecting, nil)
+	if err := s.phase1(ctx); err != nil {
+		return err
+	}
+	if s.sa.Info().XAuth {
+		s.client.set(Authenticating, nil)
+		if err := s.authenticate(ctx); err != nil {
+			return err
+		}
+	}
+	s.client.set(Configuring, nil)
+	if err := s.configure(ctx); err != nil {
+		return stageError{stageConfig, err}
+	}
+	if err := s.openStack(); err != nil {
+		return stageError{stageDevice, err}
+	}
+	if err := s.quick(ctx); err != nil {
+		return stageError{stageQuick, err}
+	}
+	if err := s.openProxies(); err != nil {
+		return stageError{stageProxy, err}
+	}
+	if err := s.applyHost(ctx); err != nil {
+		return stageError{stageHost, err}
+	}
+	s.tasks.Go(s.keepNATOpen)
+	return nil
+}
+
+// resolve finds the gateway's address.
+func (s *session) resolve(ctx context.Context) error {
+	g := s.profile.Gateway
+	addr, err := netip.ParseAddr(g.Host)
+	if err != nil {
+		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", g.Host)
+		if err != nil {
+			return err
+		}
+		addr = addrs[0]
+		for _, a := range addrs {
+			if a.Unmap().Is4() {
+				addr = a
+				break
+			}
+		}
+	}
+	s.gateway = netip.AddrPortFrom(addr.Unmap(), g.Port)
+	s.log.Info("gateway", "name", g.Host, "address", s.gateway)
+	s.client.update(func(st *Status) { st.Gateway = &GatewayStatus{Name: g.String(), Address: s.gateway} })
+	return nil
+}
+
+// openSockets opens the one UDP socket for IKE and ESP, and where we may and
+// need it one for ESP without UDP.
+func (s *session) openSockets() (err error) {
+	any := netip.IPv4Unspecified()
+	if s.gateway.Addr().Is6() {
+		any = netip.IPv6Unspecified()
+	}
+	s.carrier, err = tun.ListenUDP(netip.AddrPortFrom(any, s.profile.SourcePort), tun.ByRemotePort)
+	if err != nil {
+		return err
+	}
+	s.router = ike.NewRouter(func(msg []byte, to ike.Path) error { return s.carrier.SendIKE(msg, tun.Path(to)) })
+	s.tasks.Go(func() {
+		err := s.carrier.Serve(func(msg []byte, from tun.Path) { s.router.Deliver(msg, ike.Path(from)) })
+		if err != nil {
+			s.fail(err)
+		}
+	})
+	if s.client.options.Rootless == nil && s.profile.NATTraversal != profile.NATTraversalForced {
+		if s.raw, err = tun.ListenRawESP(any); err == nil {
+			s.tasks.Go(func() { _ = s.raw.Serve() })
+			return nil
+		}
+		s.log.Debug("no socket for ESP without UDP", "error", err)
+		s.raw = nil
+	}
+	return nil
+}
+
+// phase1 makes the ISAKMP SA.
+func (s *session) phase1(ctx context.Context) error {
+	cfg, err := s.ikeConfig(ctx)
+	if err != nil {
+		return err
+	}
+	source := s.carrier.SourceFor(s.gateway.Addr())
+	if !source.IsValid() {
+		return stageError{stageSocket, fmt.Errorf("there is no route to %v", s.gateway.Addr())}
+	}
+	path := ike.Path{
+		Local:  netip.AddrPortFrom(source, s.carrier.LocalAddr().Port()),
+		Remote: s.gateway,
+		// Chosen here: a port of the gateway's own means RFC 3948 framing from the
+		// first message, and no float.
+		Marker: s.gateway.Port() != profile.DefaultPort,
+	}
+	if s.sa, err = ike.Dial(ctx, s.router, path, cfg); err != nil {
+		if hint := s.carrier.LastError(); hint != nil {
+			return fmt.Errorf("%w (the network reports: %v)", err, hint)
+		}
+		return err
+	}
+	i := s.sa.Info()
+	s.log.Info("phase 1", "mode", i.Mode, "proposal", i.Proposal, "authentication", i.Method, "peer", i.Peer, "nat", natName(i.NAT))
+	s.client.update(func(st *Status) { st.IKE = ikeStatus(i) })
+	if s.raw == nil && !i.NAT.Encapsulate() {
+		return &Reason{
+			Code: "no_nat_traversal", Exit: ExitRefused,
+			Message: "The gateway doesn't take ESP in UDP, and ESP without UDP needs privileges that this process hasn't.",
+			Try:     "Run it as root and without --rootless.",
+		}
+	}
+	return nil
+}
+
+func ikeStatus(i ike.Info) *IKEStatus {
+	st := &IKEStatus{
+		Mode: i.Mode.String(), Proposal: i.Proposal.String(), Authentication: i.Method.String(),
+		Peer: i.Peer.String(), Vendors: i.Vendors, NAT: natName(i.NAT), Since: i.Since,
+	}
+	if i.Lifetime > 0 {
+		st.Expires = i.Since.Add(i.Lifetime)
+	}
+	return st
+}
+
+func natName(n ike.NAT) string {
+	switch {
+	case n.Us && n.Peer:
+		return "both"
+	case n.Us:
+		return "us"
+	case n.Peer:
+		return "gateway"
+	}
+	return "none"
+}
+
+// ikeConfig is the profile in the engine's words.
+func (s *session) ikeConfig(ctx context.Context) (ike.Config, error) {
+	p := s.profile
+	proposals, err := phase1Proposals(p)
+	if err != nil {
+		return ike.Config{}, err
+	}
+	if p.Secret == nil {
+		if err := s.askSecret(ctx); err != nil {
+			return ike.Config{}, err
+		}
+	}
+	s.login = s.newLogin()
+	cfg := ike.Config{
+		Proposals: proposals, Lifetime: p.Lifetime.IKE, Secret: p.Secret,
+		Identity: identity(p), InitialContact: true, DPD: p.DPD, Alive: s.alive,
+		Transaction: s.login.Handle, Quick: s.quickOffered, Deleted: s.childDeleted,
+		Log: s.log.WithGroup("ike"), KeyLog: s.client.options.KeyLog.phase1(),
+	}
+	if p.Mode == profile.AggressiveMode {
+		cfg.Mode = ike.Aggressive
+	}
+	switch p.XAuth {
+	case profile.XAuthRequired:
+		cfg.Methods = []isakmp.AuthMethod{isakmp.AuthXAuthInitPSK}
+	case profile.XAuthOptional:
+		cfg.Methods = []isakmp.AuthMethod{isakmp.AuthXAuthInitPSK, isakmp.AuthPSK}
+	}
+	switch {
+	case p.NATTraversal == profile.Off:
+		cfg.NATTraversal = ike.NATOff
+	case p.NATTraversal == profile.NATTraversalForced || s.raw == nil:
+		cfg.NATTraversal = ike.NATForce
+	}
+	if p.GatewayIdentity != "" {
+		cfg.PeerIdentity = func(id isakmp.ID) error { return isCalled(id, p.GatewayIdentity) }
+	}
+	return cfg, nil
+}
+
+func identity(p *profile.Profile) isakmp.ID {
+	types := map[profile.IdentityType]isakmp.IDType{
+		profile.TypeKeyID: isakmp.IDKeyID, profile.TypeFQDN: isakmp.IDFQDN,
+		profile.TypeUserFQDN: isakmp.IDUserFQDN, profile.TypeDN: isakmp.IDDERASN1DN,
+	}
+	data := p.IdentityData()
+	if data == nil {
+		return isakmp.ID{} // our address
+	}
+	if p.IdentityType == profile.TypeAddress {
+		a, _ := netip.AddrFromSlice(data)
+		return isakmp.AddressID(a)
+	}
+	return isakmp.ID{Type: types[p.IdentityType], Data: data}
+}
+
+// isCalled compares a gateway's identity with the name it must have.
+func isCalled(id isakmp.ID, name string) error {
+	if a, err := netip.ParseAddr(name); err == nil {
+		if bytes.Equal(isakmp.AddressID(a.Unmap()).Data, id.Data) {
+			return nil
+		}
+	}
+	if string(id.Data) == name {
+		return nil
+	}
+	return fmt.Errorf("it calls itself %v, not %q", id, name)
+}
+
+func (s *session) askSecret(ctx context.Context) error {
+	answers, err := s.client.ask(ctx, prompt.Prompt{
+		Title:  s.profile.Name + ": pre-shared key",
+		Fields: []prompt.Field{{Name: "secret", Label: "Pre-shared key", Kind: prompt.Secret, Min: 1}},
+	})
+	if err != nil {
+		return err
+	}
+	defer answers.Clear()
+	secret, err := s.profile.SecretEncoding.Decode(answers["secret"])
+	s.profile.Secret = secret
+	return err
+}
+
+// alive is when ESP of the gateway's last proved that it lives.
+func (s *session) alive() (last time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.children {
+		if t := c.pair.LastInbound(); t.After(last) {
+			last = t
+		}
+	}
+	return last
+}
+
+// serve waits until the connection ends, and says why; nil: ctx ended.
+func (s *session) serve(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.sa.Done():
+		return s.sa.Err()
+	case err := <-s.ended:
+		return err
+	}
+}
+
+// fail ends the connection.
+func (s *session) fail(err error) {
+	select {
+	case s.ended <- err:
+	default:
+	}
+}
+
+// close puts everything back, as far as dial had come.
+func (s *session) close() {
+	s.stop()
+	for _, p := range s.proxies {
+		p.Close()
+	}
+	if s.sa != nil {
+		s.sayGoodbye()
+	}
+	if s.login != nil {
+		s.login.Close()
+	}
+	if s.host != nil {
+		if err := s.host.Restore(); err != nil && !errors.Is(err, hostnet.ErrKept) {
+			s.log.Error("the host's network couldn't be put back", "error", err)
+		} else if err != nil {
+			s.log.Warn("put back, but", "error", err)
+		}
+	}
+	if s.tunnel != nil {
+		s.tunnel.Close()
+	} else if s.device != nil {
+		s.device.Close()
+	}
+	if s.raw != nil {
+		s.raw.Close()
+	}
+	if s.carrier != nil {
+		s.carrier.Close()
+		s.router.Close()
+	}
+	s.tasks.Wait()
+}
+
+// keepalivePeriod keeps the mapping of a NAT (RFC 3948, section 4).
+const keepalivePeriod = 20 * time.Second
+
+// keepNATOpen sends keepalives while nothing else is sent.
+func (s *session) keepNATOpen() {
+	if !s.sa.Info().NAT.Us {
+		return
+	}
+	t := time.NewTicker(keepalivePeriod)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-t.C:
+			if time.Since(s.lastSent()) >= keepalivePeriod {
+				_ = s.carrier.SendKeepalive(tun.Path(s.sa.Path()))
+			}
+		}
+	}
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"postern/client"
+	"postern/client/profile"
+	"postern/client/prompt"
+)
+
+// runFlags are the flags of run.
+type runFlags struct {
+	json, noPrompt, verbose, quiet bool
+	rootless                       bool
+	socks                          string
+	forwards                       []string
+	secretsFD                      int
+	keylog                         string
+	stateDir                       string
+}
+
+func runCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run FILE|NAME",
+		Short: "Connect and stay in the foreground",
+		Long: `Connect and stay in the foreground until interrupted.
+
+NAME is a profile in $XDG_CONFIG_HOME/postern/profiles or /etc/postern/profiles.d,
+FILE the path of one. The pre-shared key and the password come from --secrets-fd,
+from $CREDENTIALS_DIRECTORY/NAME.secret and NAME.password, from the profile or the
+files it names, or else from a person.
+
+Signals: INT, TERM and HUP end the connection cleanly, USR1 prints statistics,
+USR2 reconnects. Before the first success the command ends at the first refusal;
+afterwards it reconnects until stopped.
+
+Exit codes: 0 ended cleanly, 1 other failure, 2 key or password refused, 3 no answer,
+4 proposal or identity refused, 5 network set-up failed, 6 input needed and nobody to
+ask, 7 profile or option wrong, 8 not permitted, 10 no such profile, 11 another gateway
+than the profile demands, 130 and 143 interrupted before the connection was up.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{errors.New("run wants one profile: a name or a file")}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd.OutOrStdout(), args[0], &f) },
+	}
+	fs := cmd.Flags()
+	fs.BoolVar(&f.json, "json", false, "print the status as one JSON object a line, whenever it changes")
+	fs.BoolVar(&f.noPrompt, "no-prompt", false, "never ask; what isn't stored is an error")
+	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log every message, in the RFC's notation")
+	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print errors only")
+	fs.BoolVar(&f.rootless, "rootless", false, "need no privileges: leave the host's network alone and offer a proxy into the tunnel")
+	fs.StringVar(&f.socks, "socks", "", "with --rootless: where the SOCKS5 and HTTP proxy listens (default 127.0.0.1:1080)")
+	fs.StringArrayVar(&f.forwards, "forward", nil, "with --rootless: a port forward into the tunnel, such as 8080:10.20.0.1:80; may repeat")
+	fs.IntVar(&f.secretsFD, "secrets-fd", profile.NoFD, "a file descriptor to read secret=… and password=… lines from")
+	fs.StringVar(&f.keylog, "keylog", "", "a folder to write all keys to, for Wireshark: ikev1_decryption_table and esp_sa")
+	fs.StringVar(&f.stateDir, "state-dir", "", "where to note what must be put back after a crash (default $STATE_DIRECTORY or $RUNTIME_DIRECTORY, else /run/postern)")
+	return cmd
+}
+
+func run(out io.Writer, name string, f *runFlags) error {
+	p, err := loadProfile(name, f)
+	if err != nil {
+		return client.Explain(err)
+	}
+	o, err := f.options()
+	if err != nil {
+		return err
+	}
+	defer o.KeyLog.Close()
+	c := client.New(p, o)
+
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	var show shower = &terminal{out: os.Stderr, quiet: f.quiet}
+	if f.json {
+		show = &jsonLines{encoder: json.NewEncoder(out)}
+	}
+	watched := make(chan struct{})
+	go func() { defer close(watched); watch(ctx, c, show) }()
+	stopSignals := handleSignals(c, cancel)
+	defer stopSignals()
+
+	err = c.Run(ctx)
+	up := show.wasUp()
+	var sig signalled
+	interrupted := errors.As(context.Cause(ctx), &sig)
+	show.show(c.Status())
+	cancel(nil)
+	<-watched
+	notify("STOPPING=1")
+	var r *client.Reason
+	switch {
+	case interrupted && !up:
+		return shown{128 + int(sig.Signal.(syscall.Signal))}
+	case errors.As(err, &r) && show.explains():
+		return shown{r.Exit}
+	}
+	return err
+}
+
+// loadProfile reads the profile and the secrets that belong to it.
+func loadProfile(name string, f *runFlags) (*profile.Profile, error) {
+	path, err := profile.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	p, err := profile.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	sources := profile.Sources{FD: f.secretsFD, CredentialsDirectory: os.Getenv("CREDENTIALS_DIRECTORY")}
+	return p, sources.Resolve(p)
+}
+
+func (f *runFlags) options() (client.Options, error) {
+	o := client.Options{Ask: terminalPrompt(), StateDir: f.stateDir, Log: f.logger()}
+	if f.noPrompt {
+		o.Ask = prompt.Nobody
+	}
+	if o.StateDir == "" {
+		o.StateDir = stateDir()
+	}
+	if f.rootless {
+		proxy := f.socks
+		if proxy == "" && len(f.forwards) == 0 {
+			proxy = "127.0.0.1:1080"
+		}
+		o.Rootless = &client.Rootless{Proxy: proxy, Forwards: f.forwards}
+	} else if f.socks != "" || len(f.forwards) > 0 {
+		return o, usageError{errors.New("--socks and --forward need --rootless")}
+	}
+	if f.keylog != "" {
+		var err error
+		if o.KeyLog, err = client.OpenKeyLog(f.keylog); err != nil {
+			return o, usageError{err}
+		}
+	}
+	return o, nil
+}
+
+func (f *runFlags) logger() *slog.Logger {
+	level := slog.LevelWarn
+	switch {
+	case f.verbose:
+		level = slog.LevelDebug
+	case f.json:
+		level = slog.LevelError
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// stateDir is where the state of the host's network is noted.
+func stateDir() string {
+	for _, v := range []string{"RUNTIME_DIRECTORY", "STATE_DIRECTORY"} {
+		if d := filepath.SplitList(os.Getenv(v)); len(d) > 0 && d[0] != "" {
+			return d[0]
+		}
+	}
+	return "/run/postern"
+}
+
+// signalled is why a run ends: the signal.
+type signalled struct{ os.Signal }
+
+func (s signalled) Error() string { return fmt.Sprint("signal: ", s.Signal) }
+
+// handleSignals lets signals end, print or reconnect.
+func handleSignals(c *client.Client, cancel context.CancelCauseFunc) (stop func()) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, append(endSignals, otherSignals...)...)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case s := <-signals:
+				if isOneOf(s, endSignals) {
+					cancel(signalled{s})
+					continue
+				}
+				userSignal(c, s)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { signal.Stop(signals); close(done) }
+}
+
+func isOneOf(s os.Signal, set []os.Signal) bool {
+	for _, o := range set {
+		if s == o {
+			return true
+		}
+	}
+	return false
+}
