@@ -86,7 +86,7 @@ func run(out io.Writer, name string, f *runFlags) error {
 
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	var show shower = &terminal{out: os.Stderr, quiet: f.quiet}
+	var show shower = &screen{out: os.Stderr, quiet: f.quiet}
 	if f.json {
 		show = &jsonLines{encoder: json.NewEncoder(out)}
 	}

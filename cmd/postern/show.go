@@ -65,8 +65,8 @@ func (j *jsonLines) wasUp() bool {
 
 func (j *jsonLines) explains() bool { return true }
 
-// terminal shows the phases as they pass.
-type terminal struct {
+// screen shows the phases as they pass.
+type screen struct {
 	out   io.Writer
 	quiet bool
 
@@ -89,15 +89,15 @@ var phaseNames = map[client.State]string{
 	client.Reconnecting:    "reconnecting",
 }
 
-func (t *terminal) explains() bool { return true }
+func (t *screen) explains() bool { return true }
 
-func (t *terminal) wasUp() bool {
+func (t *screen) wasUp() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.up
 }
 
-func (t *terminal) show(st client.Status) {
+func (t *screen) show(st client.Status) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.began.IsZero() {
@@ -142,7 +142,7 @@ func (t *terminal) show(st client.Status) {
 	}
 }
 
-func (t *terminal) line(word string, r *client.Reason) {
+func (t *screen) line(word string, r *client.Reason) {
 	if r == nil || t.reason == r.Message && t.state == client.Failed {
 		return
 	}
@@ -153,7 +153,7 @@ func (t *terminal) line(word string, r *client.Reason) {
 	}
 }
 
-func (t *terminal) clock() string { return fmt.Sprintf("%6.2fs", time.Since(t.began).Seconds()) }
+func (t *screen) clock() string { return fmt.Sprintf("%6.2fs", time.Since(t.began).Seconds()) }
 
 // summary is a connection in a few lines.
 func summary(st client.Status) string {
