@@ -2,6 +2,7 @@ package ike
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/netip"
 	"sync"
@@ -29,7 +30,12 @@ type Datagram struct {
 const (
 	maxHalfOpen          = 1000
 	maxHalfOpenPerSource = 16
-	wireInbox            = 64 // datagrams; the peer repeats what doesn't fit
+)
+
+// Datagrams that wait for an SA's owner; the peer repeats what doesn't fit.
+const (
+	initiatorInbox = 64
+	responderInbox = 16 // a thousand half-open peers must not fill the memory
 )
 
 // Router shares one way of sending and receiving between SAs: it knows them by
@@ -39,17 +45,20 @@ type Router struct {
 
 	mu        sync.Mutex
 	closed    bool
+	accepting bool // Next was called
 	initiated map[isakmp.Cookie]*Wire // by our CKY-I
 	accepted  map[isakmp.Cookie]*Wire // by our CKY-R
 	halfOpen  map[halfOpenKey]*Wire
 	perSource map[netip.Addr]int
-	incoming  chan *Wire // nil unless Accept was asked for
+	incoming  chan *Wire // for Next
 }
 
-// halfOpenKey is all that repeats of a first message have in common.
+// halfOpenKey is what repeats of a first message have in common: its octets.
+// Another first message under the same CKY-I is another attempt, for one of them
+// may have been changed or forged on the way.
 type halfOpenKey struct {
-	ckyI   isakmp.Cookie
-	remote netip.AddrPort
+	message [sha256.Size]byte
+	remote  netip.AddrPort
 }
 
 // NewRouter returns a router that sends with send, which must be safe for
@@ -82,7 +91,7 @@ func (r *Router) Deliver(octets []byte, from Path) {
 	if err != nil {
 		return
 	}
-	if w := r.find(h, from); w != nil {
+	if w := r.find(h, octets, from); w != nil {
 		select {
 		case w.inbox <- Datagram{octets, from}:
 		default:
@@ -90,7 +99,9 @@ func (r *Router) Deliver(octets []byte, from Path) {
 	}
 }
 
-func (r *Router) find(h isakmp.Header, from Path) *Wire {
+// find is the wire of the SA that a datagram belongs to, a new one for a first
+// message, or nil.
+func (r *Router) find(h isakmp.Header, octets []byte, from Path) *Wire {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if w := r.initiated[h.InitiatorCookie]; w != nil {
@@ -99,18 +110,20 @@ func (r *Router) find(h isakmp.Header, from Path) *Wire {
 	if h.ResponderCookie != (isakmp.Cookie{}) {
 		return r.accepted[h.ResponderCookie]
 	}
+	first := h.Exchange == isakmp.ExchangeMain || h.Exchange == isakmp.ExchangeAggressive
+	if !first || h.MessageID != 0 || h.InitiatorCookie == (isakmp.Cookie{}) {
+		return nil
+	}
 	// Once the wire stopped being half open, only the responder cookie leads to it.
-	key := halfOpenKey{h.InitiatorCookie, from.Remote}
+	key := halfOpenKey{sha256.Sum256(octets[:h.Length]), from.Remote}
 	if w := r.halfOpen[key]; w != nil {
 		return w
 	}
-	first := h.Exchange == isakmp.ExchangeMain || h.Exchange == isakmp.ExchangeAggressive
 	source := from.Remote.Addr()
-	if !first || h.MessageID != 0 || h.InitiatorCookie == (isakmp.Cookie{}) || r.closed ||
-		len(r.halfOpen) >= maxHalfOpen || r.perSource[source] >= maxHalfOpenPerSource {
+	if !r.accepting || r.closed || len(r.halfOpen) >= maxHalfOpen || r.perSource[source] >= maxHalfOpenPerSource {
 		return nil
 	}
-	w := &Wire{router: r, inbox: make(chan Datagram, wireInbox), own: newCookie(), peer: key, half: true}
+	w := &Wire{router: r, inbox: make(chan Datagram, responderInbox), own: newCookie(), peer: key, half: true}
 	select {
 	case r.incoming <- w:
 	default:
@@ -125,9 +138,13 @@ func (r *Router) find(h isakmp.Header, from Path) *Wire {
 // ErrClosed is returned by what waits on a router that was closed.
 var ErrClosed = errors.New("router closed")
 
-// Next waits for a peer that begins a phase 1. Its first message is already in
-// the Wire: give it to Accept, or Close it.
+// Next waits for a peer that begins a phase 1. Its first message comes with the
+// Wire: give it to Accept, or Close it. Before Next was called for the first
+// time no peer can begin anything.
 func (r *Router) Next(ctx context.Context) (*Wire, error) {
+	r.mu.Lock()
+	r.accepting = true
+	r.mu.Unlock()
 	select {
 	case w, ok := <-r.incoming:
 		if !ok {
@@ -141,7 +158,7 @@ func (r *Router) Next(ctx context.Context) (*Wire, error) {
 
 // dial registers a new CKY-I.
 func (r *Router) dial() *Wire {
-	w := &Wire{router: r, inbox: make(chan Datagram, wireInbox), own: newCookie()}
+	w := &Wire{router: r, inbox: make(chan Datagram, initiatorInbox), own: newCookie()}
 	r.mu.Lock()
 	r.initiated[w.own] = w
 	r.mu.Unlock()
