@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// Others against our concentrator. Its two groups differ in the phase 1 exchange their clients use.
+// Our gateway, as labSwan describes strongSwan's.
 const concentratorConf = `[ General ]
 Address = ` + gatewayAddress + `
+InsideAddress = 10.20.0.254/24
 
 [ IKE Policy ]
 Protection = aes128-sha1-modp1024
@@ -19,6 +20,7 @@ SharedKey = "the group's key"
 Transform = aes128-sha1
 StartIPAddress = 10.20.0.1
 MaxConnections = 16
+XAuth = true
 IPNet = ` + network1 + `
 IPNet = ` + network2 + `
 DNSPrimaryServer = 10.99.1.53
