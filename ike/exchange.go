@@ -45,9 +45,20 @@ type exchange struct {
 	sent     []byte // our last message
 	sentHint int    // its number
 	accepted [][sha256.Size]byte
-	refused  error     // the last hint
-	hintAt   time.Time // when the first hint came that shortens the wait
+	refused  error       // the last hint
+	hintAt   time.Time   // when the first hint came that leaves little hope
+	complain func(error) // if not nil, told of the first refusal that leaves little hope
+
+	// A responder's, until the peer has echoed CKY-R: its address may be forged, so
+	// that it gets no more than three times the octets that came.
+	unproven bool
+	credit   int // octets that may still be sent
 }
+
+const (
+	amplification = 3
+	repeatsKnown  = 8 // accepted messages whose repeats are recognised
+)
 
 // acceptFunc looks at a message that decrypted and parsed; an error refuses it.
 type acceptFunc func(*isakmp.Message) error
@@ -79,7 +90,8 @@ func (x *exchange) answer(ctx context.Context, accept acceptFunc, payloads ...is
 }
 
 // finish sends the last message of the exchange. What the caller does next is
-// up to it, but somebody has to linger.
+// up to it, but somebody has to linger: to a peer that didn't get it, it is sent
+// again.
 func (x *exchange) finish(payloads ...isakmp.Payload) error { return x.transmit(payloads) }
 
 // linger repeats the last message to a peer that repeats its own, for it can't
@@ -168,7 +180,8 @@ func (x *exchange) await(ctx context.Context, accept acceptFunc, pause func(time
 			repeat = time.After(pause(time.Since(began)))
 		case d := <-x.inbox:
 			if x.isRepeat(d) {
-				if pause == nil && x.isLast(d) {
+				x.credit += amplification * len(d.Octets)
+				if !x.leads && x.isLast(d) {
 					x.repeat()
 				}
 				continue
@@ -181,8 +194,15 @@ func (x *exchange) await(ctx context.Context, accept acceptFunc, pause func(time
 			if errors.As(err, &final) {
 				return nil, final.error
 			}
-			if x.hint(err) {
+			first := x.hint(err)
+			var hopeless errHopeless
+			switch {
+			case first && pause != nil:
 				end.Reset(min(hintGrace, limit-time.Since(began)))
+			case x.complain != nil && errors.As(err, &hopeless):
+				// The peer's schedule may be a slow one, so the wait stays as long as it is.
+				x.complain(err)
+				x.complain = nil
 			}
 		}
 	}
@@ -225,7 +245,9 @@ func (x *exchange) interrupted(ctx context.Context, began time.Time) error {
 	return fmt.Errorf("%s: %w", x.stage, cause)
 }
 
-// transmit encodes, encrypts and sends the next message.
+// transmit encodes, encrypts and sends the next message. An error means that
+// the exchange couldn't even begin: a later message that can't be sent is as good
+// as lost.
 func (x *exchange) transmit(payloads []isakmp.Payload) error {
 	h := isakmp.Header{
 		InitiatorCookie: x.link.ckyI, ResponderCookie: x.link.ckyR,
@@ -244,6 +266,21 @@ func (x *exchange) transmit(payloads []isakmp.Payload) error {
 	x.count++
 	x.sentHint = x.count
 	x.link.log.Debug("-> "+(&isakmp.Message{Header: h, Payloads: payloads}).Notation(x.leads), "exchange", x.stage, "octets", len(x.sent))
+	if err := x.emit(); err != nil && x.count == 1 {
+		return fmt.Errorf("%s: message 1: %w", x.stage, err)
+	}
+	return nil
+}
+
+// emit sends the last message, unless a peer that hasn't proved to be where it
+// seems has had enough.
+func (x *exchange) emit() error {
+	if x.unproven {
+		if len(x.sent) > x.credit {
+			return nil
+		}
+		x.credit -= len(x.sent)
+	}
 	return x.link.send(x.sent)
 }
 
@@ -254,7 +291,7 @@ func (x *exchange) repeat() {
 		return
 	}
 	x.link.log.Debug("-> repeated", "exchange", x.stage, "message", x.sentHint, "octets", len(x.sent))
-	_ = x.link.send(x.sent)
+	_ = x.emit()
 }
 
 // take decrypts and parses a datagram, shows it to accept, and only then lets it
@@ -273,6 +310,9 @@ func (x *exchange) take(d Datagram, accept acceptFunc) (*isakmp.Message, error) 
 	if err := x.link.checkCookies(h); err != nil {
 		return nil, err
 	}
+	if peer := x.link.path.Load().Remote.Addr(); x.keys == nil && x.leads && d.From.Remote.Addr() != peer {
+		return nil, fmt.Errorf("in clear from %v, not from %v", d.From.Remote.Addr(), peer)
+	}
 	m, nextIV, err := x.read(h, d.Octets, accept)
 	if err != nil {
 		return nil, fmt.Errorf("message %d: %w", x.count+1, err)
@@ -281,9 +321,17 @@ func (x *exchange) take(d Datagram, accept acceptFunc) (*isakmp.Message, error) 
 	x.link.log.Debug("<- "+m.Notation(!x.leads), "exchange", x.stage, "octets", len(d.Octets))
 	if nextIV != nil {
 		x.iv = nextIV
+	}
+	if x.keys != nil { // accept has verified a HASH
 		x.link.follow(d.From)
 	}
-	x.accepted = append(x.accepted, sha256.Sum256(d.Octets))
+	if x.unproven {
+		x.unproven = h.ResponderCookie == isakmp.Cookie{}
+		x.credit += amplification * len(d.Octets)
+	}
+	if x.accepted = append(x.accepted, sha256.Sum256(d.Octets)); len(x.accepted) > repeatsKnown {
+		x.accepted = x.accepted[1:]
+	}
 	return m, nil
 }
 
@@ -301,9 +349,10 @@ func (x *exchange) read(h isakmp.Header, octets []byte, accept acceptFunc) (m *i
 		if m, nextIV, err = x.open(h, octets); err == nil {
 			err = accept(m)
 		}
-		if err == nil {
+		var final errFinal
+		if err == nil || errors.As(err, &final) {
 			x.trial = nil
-			return m, nextIV, nil
+			return m, nextIV, err
 		}
 	}
 	return nil, nil, err

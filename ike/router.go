@@ -45,7 +45,7 @@ type Router struct {
 
 	mu        sync.Mutex
 	closed    bool
-	accepting bool // Next was called
+	accepting bool                    // Next was called
 	initiated map[isakmp.Cookie]*Wire // by our CKY-I
 	accepted  map[isakmp.Cookie]*Wire // by our CKY-R
 	halfOpen  map[halfOpenKey]*Wire
