@@ -39,7 +39,7 @@ func (p *phase1) aggressiveInitiator(ctx context.Context) (*keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.features.noteAll(m)
+	p.features.noteFirst(m)
 	p.natDiscovered(m)
 	p.float()
 	p.x.protect(k, k.iv)
@@ -97,7 +97,7 @@ func (p *phase1) aggressiveResponder(ctx context.Context, first Datagram) (*keys
 		return nil, err
 	}
 	p.link.ckyR = p.link.wire.own
-	k, err := p.recognise(m)
+	k, id, err := p.recognise(m)
 	if err != nil {
 		return nil, err
 	}
@@ -117,40 +117,44 @@ func (p *phase1) aggressiveResponder(ctx context.Context, first Datagram) (*keys
 	p.x.protect(k, k.iv)
 	p.x.clearAllowed = true
 	m, err = p.x.await(ctx, func(m *isakmp.Message) error {
-		return p.psk.check(m, p.schedule.hashI(k, p.saiB, p.idiiB))
+		if err := p.psk.check(m, p.schedule.hashI(k, p.saiB, p.idiiB)); err != nil {
+			return err
+		}
+		return p.vouched(id)
 	}, nil)
 	if err != nil {
 		return nil, err
 	}
 	p.x.clearAllowed = false
 	p.natDiscovered(m)
+	p.learnProved(m)
 	k.lastBlock = p.x.iv
 	return k, nil
 }
 
 // recognise finds the initiator's group by its identity and makes the keys.
-func (p *phase1) recognise(m *isakmp.Message) (*keys, error) {
+func (p *phase1) recognise(m *isakmp.Message) (k *keys, id isakmp.ID, err error) {
 	if err := p.takeKE(m); err != nil {
-		return nil, err
+		return nil, id, err
 	}
 	body, id, err := p.takeID(m)
 	if err != nil {
-		return nil, err
+		return nil, id, err
 	}
 	p.idiiB = body
 	groups := p.cfg.Groups(Hello{Remote: p.link.path.Load().Remote, Identity: &id, Method: p.chosen.method})
 	if len(groups) == 0 {
 		p.refuse(isakmp.NotifyInvalidIDInformation)
-		return nil, fmt.Errorf("aggressive mode: message 1: no group is called %v", id)
+		return nil, id, fmt.Errorf("aggressive mode: message 1: no group is called %v", id)
 	}
 	p.psk, p.group = groups[0].Secret, groups[0].Name
 	if _, _, err := p.newKE(p.chosen.Group); err != nil {
-		return nil, err
+		return nil, id, err
 	}
 	defer p.dh.clear()
 	if err := p.agree(); err != nil {
-		return nil, err
+		return nil, id, err
 	}
-	p.peer = id
-	return p.deriveKeys(p.psk)
+	k, err = p.deriveKeys(p.psk)
+	return k, id, err
 }

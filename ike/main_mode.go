@@ -30,7 +30,7 @@ func (p *phase1) mainInitiator(ctx context.Context) (*keys, error) {
 		return nil, err
 	}
 	p.link.ckyR = m.ResponderCookie
-	p.features.noteAll(m)
+	p.features.noteFirst(m)
 
 	// HDR, KE, Ni  -->  <--  HDR, KE, Nr
 	ke, ni, err := p.newKE(p.chosen.Group)
@@ -48,6 +48,7 @@ func (p *phase1) mainInitiator(ctx context.Context) (*keys, error) {
 		return nil, err
 	}
 	p.natDiscovered(m)
+	p.learn(m)
 	k, err := p.deriveKeys(p.psk)
 	if err != nil {
 		return nil, err
@@ -61,12 +62,13 @@ func (p *phase1) mainInitiator(ctx context.Context) (*keys, error) {
 		{Type: isakmp.PayloadID, Body: p.idiiB},
 		p.psk.prove(p.schedule.hashI(k, p.saiB, p.idiiB)),
 	}
-	_, err = p.x.roundTrip(ctx, func(m *isakmp.Message) error {
+	m, err = p.x.roundTrip(ctx, func(m *isakmp.Message) error {
 		return p.checkResponder(m, k)
 	}, append(prove, p.initialContact()...)...)
 	if err != nil {
 		return nil, err
 	}
+	p.learnProved(m)
 	k.lastBlock = p.x.iv
 	return k, nil
 }
@@ -95,6 +97,7 @@ func (p *phase1) mainResponder(ctx context.Context, first Datagram) (*keys, erro
 	}
 	defer p.dh.clear()
 	p.natDiscovered(m)
+	p.learn(m)
 	if err := p.agree(); err != nil {
 		return nil, err
 	}
@@ -110,13 +113,19 @@ func (p *phase1) mainResponder(ctx context.Context, first Datagram) (*keys, erro
 	for _, g := range groups {
 		p.x.trial = append(p.x.trial, g.keys)
 	}
-	_, err = p.x.await(ctx, func(m *isakmp.Message) error { return p.checkInitiator(m, groups) }, nil)
+	m, err = p.x.await(ctx, func(m *isakmp.Message) error { return p.checkInitiator(m, groups) }, nil)
 	if err != nil {
 		return nil, err
 	}
+	p.learnProved(m)
 
 	// <--  HDR*, IDir, HASH_R
 	k := p.x.keys
+	for _, g := range groups {
+		if g.keys != k {
+			g.keys.forget()
+		}
+	}
 	p.idirB = p.ourID()
 	err = p.x.finish(
 		isakmp.Payload{Type: isakmp.PayloadID, Body: p.idirB},

@@ -31,6 +31,7 @@ type phase1 struct {
 	psk          preShared
 	group        string    // a responder's: whose key it was
 	peer         isakmp.ID // authenticated
+	contact      bool      // it remembers no other SA with us
 }
 
 func newPhase1(w *Wire, to Path, cfg *Config, mode Mode, initiator bool) *phase1 {
@@ -41,7 +42,21 @@ func newPhase1(w *Wire, to Path, cfg *Config, mode Mode, initiator bool) *phase1
 	if mode == Aggressive {
 		p.x.typ = isakmp.ExchangeAggressive
 	}
+	if !initiator {
+		p.x.unproven = true
+		p.x.complain = p.complain
+	}
 	return p
+}
+
+// complain tells an initiator in clear that its proof wasn't understood, which
+// wrong keys look like: a hint that spares it a long wait.
+func (p *phase1) complain(why error) {
+	if errors.Is(why, ErrAuthentication) {
+		p.refuse(isakmp.NotifyAuthenticationFailed)
+	} else {
+		p.refuse(isakmp.NotifyPayloadMalformed)
+	}
 }
 
 // foreign takes what comes during phase 1 and isn't of it: a notify in clear is
@@ -69,7 +84,7 @@ func (p *phase1) foreign(d Datagram) error {
 	}
 	// After wrong keys a peer complains under keys that aren't ours.
 	if h.Exchange == isakmp.ExchangeInformational && p.initiator {
-		return errHopeless{errors.New("the peer complains, encrypted with other keys than ours")}
+		return errHopeless{fmt.Errorf("%w: the peer complains under other keys than ours", ErrAuthentication)}
 	}
 	return errIgnored
 }
@@ -88,6 +103,30 @@ func clearNotify(h isakmp.Header, octets []byte) error {
 		}
 	}
 	return errIgnored
+}
+
+// learn takes what rides on any message of phase 1: vendor IDs, which some peers
+// send late.
+func (p *phase1) learn(m *isakmp.Message) {
+	for _, vid := range m.All(isakmp.PayloadVendorID) {
+		p.features.note(vid)
+	}
+}
+
+// learnProved takes what rides on a peer's message that proves who it is.
+func (p *phase1) learnProved(m *isakmp.Message) {
+	p.learn(m)
+	for _, body := range m.All(isakmp.PayloadNotify) {
+		n, err := isakmp.ParseNotify(body)
+		switch {
+		case err != nil:
+		case n.Type == isakmp.NotifyInitialContact:
+			p.contact = true
+		case n.Type == isakmp.NotifyResponderLifetime && n.Protocol == isakmp.ProtoISAKMP:
+			life, _ := responderLifetime(n)
+			p.life = shorter(p.life, life)
+		}
+	}
 }
 
 // announce adds our vendor IDs to a first message.
@@ -152,7 +191,7 @@ func (p *phase1) choose(m *isakmp.Message) (err error) {
 	}
 	p.life = shorter(p.cfg.Lifetime, p.chosen.life)
 	p.schedule.proposal = p.chosen.Proposal
-	p.features.noteAll(m)
+	p.features.noteFirst(m)
 	return nil
 }
 
@@ -224,6 +263,9 @@ func (p *phase1) deriveKeys(psk preShared) (*keys, error) {
 	}
 	return p.schedule.derive(psk.skeyid(h, p.niB, p.nrB))
 }
+
+// forget overwrites what nobody needs once the keys are made.
+func (p *phase1) forget() { clear(p.schedule.gxy) }
 
 // ourID is the body of our ID payload.
 func (p *phase1) ourID() []byte {
@@ -301,6 +343,9 @@ func (c *Config) checkOffer() error {
 	if len(c.Proposals) == 0 {
 		return errors.New("no phase 1 proposal to offer")
 	}
+	if n := len(c.Proposals) * len(c.methods()); n > isakmp.MaxTransforms {
+		return fmt.Errorf("%d phase 1 proposals, where a peer reads %d", n, isakmp.MaxTransforms)
+	}
 	for _, p := range c.Proposals {
 		if err := p.supported(); err != nil {
 			return err
@@ -315,6 +360,7 @@ func (c *Config) checkOffer() error {
 func dialOnce(ctx context.Context, r *Router, to Path, cfg *Config) (*SA, error) {
 	w := r.dial()
 	p := newPhase1(w, to, cfg, cfg.Mode, true)
+	defer p.forget()
 	p.link.ckyI = w.own
 	p.psk = cfg.Secret
 	run := p.mainInitiator
@@ -339,7 +385,15 @@ func Accept(ctx context.Context, w *Wire, cfg Config) (*SA, error) {
 }
 
 func accept(ctx context.Context, w *Wire, cfg *Config) (*SA, error) {
-	d := <-w.inbox
+	if cfg.Groups == nil {
+		return nil, errors.New("no pre-shared key to accept anybody with")
+	}
+	var d Datagram
+	select {
+	case d = <-w.inbox:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	h, err := isakmp.ParseHeader(d.Octets)
 	if err != nil {
 		return nil, err
@@ -352,6 +406,7 @@ func accept(ctx context.Context, w *Wire, cfg *Config) (*SA, error) {
 		return nil, fmt.Errorf("%v isn't allowed here", mode)
 	}
 	p := newPhase1(w, d.From, cfg, mode, false)
+	defer p.forget()
 	p.link.ckyI = h.InitiatorCookie
 	run := p.mainResponder
 	if mode == Aggressive {

@@ -116,6 +116,34 @@ func seconds(v uint64) time.Duration {
 	return time.Duration(min(v, 10*365*24*3600)) * time.Second
 }
 
+// responderLifetime reads what a responder says of its life times (RFC 2407,
+// section 4.6.3.1). Some send broken ones: what can't be read is 0, for none.
+func responderLifetime(n isakmp.Notify) (life time.Duration, kbytes uint64) {
+	as, err := isakmp.ParseAttributes(n.Data)
+	if err != nil {
+		return 0, 0
+	}
+	// The RFC's numbers are those of the IPsec DOI; of phase 1 some send phase 1's.
+	typeNumber, durationNumber := uint16(isakmp.ESPAttrLifeType), uint16(isakmp.ESPAttrLifeDuration)
+	if n.Protocol == isakmp.ProtoISAKMP && len(as) > 0 && as[0].Type == isakmp.AttrLifeType {
+		typeNumber, durationNumber = isakmp.AttrLifeType, isakmp.AttrLifeDuration
+	}
+	var lifeType uint64
+	for _, a := range as {
+		v, err := a.Uint()
+		switch {
+		case err != nil:
+		case a.Type == typeNumber:
+			lifeType = v
+		case a.Type == durationNumber && lifeType == isakmp.LifeSeconds:
+			life = seconds(v)
+		case a.Type == durationNumber && lifeType == isakmp.LifeKilobytes:
+			kbytes = v
+		}
+	}
+	return life, kbytes
+}
+
 // shorter is the shorter of two life times of which 0 means none.
 func shorter(a, b time.Duration) time.Duration {
 	if a == 0 || b != 0 && b < a {

@@ -55,7 +55,9 @@ type Info struct {
 	NAT       NAT
 	Unity     bool // the peer speaks Cisco Unity
 	DPD       bool // the peer answers R-U-THERE
-	Vendors   []string
+	// InitialContact: the peer remembers no other SA with us.
+	InitialContact bool
+	Vendors        []string
 }
 
 // Limits on what an authenticated peer may begin.
@@ -78,6 +80,7 @@ func newSA(p *phase1, k *keys) *SA {
 		Proposal: p.chosen.Proposal, Method: p.chosen.method, XAuth: isXAuth(p.chosen.method),
 		Peer: p.peer, Group: p.group, Lifetime: p.life, Since: time.Now(), NAT: p.nat,
 		Unity: p.features.unity, DPD: p.features.dpd, Vendors: p.features.vendors,
+		InitialContact: p.contact,
 	}
 	if !sa.main {
 		sa.info.Mode = Aggressive

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/md5"
 	"encoding/hex"
+	"slices"
 
 	"postern/ike/isakmp"
 )
@@ -50,7 +51,8 @@ type features struct {
 	vendors           []string   // products, by name
 }
 
-// note adds what one vendor ID says. Unknown ones say nothing.
+// note adds what one vendor ID says, NAT traversal excepted. Unknown ones say
+// nothing.
 func (f *features) note(vid []byte) {
 	switch {
 	case bytes.HasPrefix(vid, vidXAuth):
@@ -60,25 +62,32 @@ func (f *features) note(vid []byte) {
 	case bytes.HasPrefix(vid, vidUnity[:14]):
 		f.unity = true
 	}
-	for v := natRFC3947; v > natNone; v-- {
-		for _, known := range natVersions[v] {
-			if bytes.Equal(vid, known) {
-				f.natt = max(f.natt, v)
-			}
-		}
-	}
 	for _, k := range knownVendors {
-		if bytes.HasPrefix(vid, k.prefix) {
+		if bytes.HasPrefix(vid, k.prefix) && !slices.Contains(f.vendors, k.name) {
 			f.vendors = append(f.vendors, k.name)
 		}
 	}
 }
 
-// noteAll adds what every vendor ID of a message says.
-func (f *features) noteAll(m *isakmp.Message) {
+// noteFirst adds what the vendor IDs of a peer's first message say. Only there is
+// NAT traversal agreed on.
+func (f *features) noteFirst(m *isakmp.Message) {
 	for _, vid := range m.All(isakmp.PayloadVendorID) {
 		f.note(vid)
+		f.natt = max(f.natt, natVersionOf(vid))
 	}
+}
+
+// natVersionOf is the text of NAT traversal that a vendor ID announces.
+func natVersionOf(vid []byte) natVersion {
+	for v, ids := range natVersions {
+		for _, id := range ids {
+			if bytes.Equal(vid, id) {
+				return v
+			}
+		}
+	}
+	return natNone
 }
 
 func md5Sum(s string) []byte {
