@@ -186,7 +186,8 @@ func TestClean(t *testing.T) {
 		},
 		SplitDNS: []string{".intern.example", "*.lab.example", "~x"},
 		DNS: []netip.Addr{
-			{}, netip.MustParseAddr("10.0.0.53"), netip.MustParseAddr("::ffff:10.0.0.53"), netip.MustParseAddr("0.0.0.0"),
+			{},
+			netip.MustParseAddr("10.0.0.53"), netip.MustParseAddr("::ffff:10.0.0.53"), netip.MustParseAddr("0.0.0.0"),
 			netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("224.0.0.1"), netip.MustParseAddr("fe80::1%eth0"), netip.MustParseAddr("2001:db8::53"),
 		},
 		Routes: append(prefixes("10.1.0.0/8 127.0.0.0/8 224.0.0.0/4"), netip.Prefix{}),
