@@ -60,11 +60,11 @@ const (
 	rest      = 100 * time.Millisecond
 )
 
-// serve reads datagrams until Close. sort is called for each; it returns the ESP
-// packet in it, or nil. ESP packets go to the Tunnel, a batch at a time.
-func (r *receiver) serve(sort func(data []byte, from Path) []byte) error {
+// serve reads datagrams until Close. isESP is called for each, and deals with it,
+// unless it is an ESP packet: these go to the Tunnel, a batch at a time.
+func (r *receiver) serve(isESP func(d *Datagram) bool) error {
 	in := make([]Datagram, readBatch)
-	sorted := make([]Datagram, 0, readBatch)
+	packets := make([]Datagram, 0, readBatch)
 	failures := 0
 	for {
 		n, err := r.socket.read(in)
@@ -80,13 +80,13 @@ func (r *receiver) serve(sort func(data []byte, from Path) []byte) error {
 			continue
 		}
 		failures = 0
-		sorted = sorted[:0]
+		packets = packets[:0]
 		for _, d := range in[:n] {
-			if packet := sort(d.Data, d.From); packet != nil {
-				sorted = append(sorted, Datagram{packet, d.From})
+			if isESP(&d) {
+				packets = append(packets, d)
 			}
 		}
-		r.deliver(sorted)
+		r.deliver(packets)
 	}
 }
 

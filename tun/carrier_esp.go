@@ -1,6 +1,6 @@
 package tun
 
-import "fmt"
+import "errors"
 
 // RawESP is a socket of IP protocol 50, ESP without UDP, for gateways that no
 // NAT stands before. Its Send method may be called from any goroutine.
@@ -12,12 +12,12 @@ type RawESP struct {
 // it. Packets of other programs' associations arrive too: the Tunnel counts them
 // as NoSA.
 func (r *RawESP) Serve() error {
-	return r.serve(func(data []byte, _ Path) []byte {
-		if len(data) < espHeaderLen {
+	return r.serve(func(d *Datagram) bool {
+		if len(d.Data) < espHeaderLen {
 			r.short.Add(1)
-			return nil
+			return false
 		}
-		return data
+		return true
 	})
 }
 
@@ -26,7 +26,7 @@ func (r *RawESP) Serve() error {
 // are sent all the same.
 func (r *RawESP) SendESP(packets [][]byte, to Path) error {
 	if !to.Remote.Addr().IsValid() {
-		return fmt.Errorf("tun: sending ESP: no remote address")
+		return errors.New("tun: sending ESP: no remote address")
 	}
 	return r.socket.write(packets, to)
 }

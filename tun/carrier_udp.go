@@ -38,21 +38,19 @@ func ListenUDP(local netip.AddrPort, f Framing) (*Carrier, error) {
 // goes to the attached Tunnel. Errors that a peer or a router can cause don't end
 // it: see LastError.
 func (c *Carrier) Serve(ike func(msg []byte, from Path)) error {
-	return c.serve(func(data []byte, from Path) []byte {
-		from.Marker = c.framing.marker(from.Remote.Port())
-		kind, data := classify(data, from.Marker)
+	return c.serve(func(d *Datagram) bool {
+		d.From.Marker = c.framing.marker(d.From.Remote.Port())
+		kind, content := classify(d.Data, d.From.Marker)
 		switch kind {
-		case kindESP:
-			return data
 		case kindIKE:
 			c.ike.Add(1)
-			ike(bytes.Clone(data), from)
+			ike(bytes.Clone(content), d.From)
 		case kindKeepalive:
 			c.keepalives.Add(1)
 		case kindShort:
 			c.short.Add(1)
 		}
-		return nil
+		return kind == kindESP
 	})
 }
 

@@ -50,7 +50,7 @@ var keepalive = []byte{0xff}
 
 const espHeaderLen = 8 // SPI, sequence number
 
-// classify tells what a datagram is, and returns the part of it that matters.
+// classify tells what a datagram is, and returns what IKE or ESP gets of it.
 // Keepalives come to port 500 too: there was traffic on it before the float.
 func classify(b []byte, marker bool) (kind, []byte) {
 	switch {

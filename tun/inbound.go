@@ -87,7 +87,7 @@ func (t *Tunnel) open(table *table, d *Datagram, now time.Duration) {
 		in.drop(p, refusal(err))
 		return
 	}
-	p.lastInbound.Store(max(1, int64(now)))
+	p.lastInbound.Store(int64(now))
 	if p.In.Sequence() != newest && p.Seen != nil {
 		p.Seen(d.From)
 	}

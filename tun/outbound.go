@@ -138,7 +138,7 @@ func (out *outbound) send(now time.Duration) {
 		if err := p.Send(out.sealed); err != nil {
 			out.drop(p, sendRefused, len(out.sealed))
 		} else {
-			p.lastOutbound.Store(max(1, int64(now)))
+			p.lastOutbound.Store(int64(now))
 		}
 	}
 	out.sealed = out.sealed[:0]

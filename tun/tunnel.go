@@ -37,7 +37,8 @@ type Tunnel struct {
 // New returns a Tunnel with the device's MTU and no pair. The device is the
 // Tunnel's from now on, and closed by Close.
 func New(dev Device) *Tunnel {
-	t := &Tunnel{dev: dev, start: time.Now(), done: make(chan struct{})}
+	// A nanosecond ago, so that 0 after it is no time at which anything happened.
+	t := &Tunnel{dev: dev, start: time.Now().Add(-1), done: make(chan struct{})}
 	t.table.Store(newTable(nil, nil))
 	if mtu, err := dev.MTU(); err == nil {
 		t.SetMTU(mtu)
