@@ -120,6 +120,9 @@ func explainPeer(err error, stage string) *Reason {
 	var late *ike.TimeoutError
 	timeout := errors.As(err, &late)
 	switch {
+	case timeout && late.Message >= 5 && (notify == nil || errors.Is(err, ike.ErrAuthentication)):
+		// Main Mode proves nothing of the gateway's before its last message.
+		return &Reason{Code: "no_answer_key", Exit: ExitTimeout, Message: "The gateway stopped answering at the proof of identity. A wrong pre-shared key looks like this in Main Mode, and so does an identity it doesn't know.", Try: "Check secret and identity with your administrator."}
 	case errors.Is(err, ike.ErrAuthentication):
 		return &Reason{Code: "group_key_wrong", Exit: ExitCredentials, Message: "The gateway's proof doesn't match the pre-shared key: the group's key is wrong.", Try: "Check secret (and secret_encoding) with your administrator."}
 	case notify != nil:
@@ -128,8 +131,6 @@ func explainPeer(err error, stage string) *Reason {
 		return &Reason{Code: "no_configuration", Exit: ExitTimeout, Message: "The gateway didn't answer when asked for an address inside.", Try: "If it assigns none, set address to the one you were given."}
 	case timeout && stage == stageQuick:
 		return &Reason{Code: "no_answer_quick", Exit: ExitTimeout, Message: "The gateway accepted the login but doesn't answer the request for a tunnel: it probably doesn't like the esp proposals, pfs or the networks.", Try: "Compare esp, pfs and networks with the gateway's settings."}
-	case timeout && late.Message >= 5:
-		return &Reason{Code: "no_answer_key", Exit: ExitTimeout, Message: "The gateway stopped answering at the proof of identity. A wrong pre-shared key looks like this in Main Mode, and so does an identity it doesn't know.", Try: "Check secret and identity with your administrator."}
 	case timeout && late.Message > 1:
 		return &Reason{Code: "no_answer_midway", Exit: ExitTimeout, Message: fmt.Sprintf("The gateway answered at first and then stopped (%v).", err), Try: "Try again; if it stays so, something on the way drops large packets or UDP port 4500."}
 	case timeout:
