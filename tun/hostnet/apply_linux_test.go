@@ -337,3 +337,33 @@ func TestResolvConfTaken(t *testing.T) {
 		t.Errorf("state: %v %v", err, h.records())
 	}
 }
+
+// The default route moves to another uplink while the old one stays up: the host route follows when it is told to, and
+// doesn't take itself for the way.
+func TestNewDefaultRoute(t *testing.T) {
+	isolate(t)
+	openTUN(t, "ptun0")
+	h := testHost(t, someResolvConf)
+	a, err := h.apply(t.Context(), fullTunnel())
+	check(t, err)
+	lan, err := netlink.LinkByName("lan0")
+	check(t, err)
+	check(t, netlink.RouteReplace(&netlink.Route{LinkIndex: lan.Attrs().Index, Gw: netip.MustParseAddr("192.168.1.1").AsSlice()}))
+	before := snapshot(t, h)
+	if got := device(t, "203.0.113.1"); got != "up0" {
+		t.Errorf("nobody told, and packets to the gateway leave by %s", got)
+	}
+	for range 2 {
+		check(t, a.SetGateway(t.Context(), netip.MustParseAddr("203.0.113.1")))
+		if got := device(t, "203.0.113.1"); got != "lan0" {
+			t.Errorf("packets to the gateway leave by %s", got)
+		}
+	}
+	if diff := cmp.Diff(strings.Count(before, "proto 80"), len(ourRoutes(t))); diff != "" {
+		t.Errorf("number of our routes (-before +after)\n%s", diff)
+	}
+	check(t, a.Restore())
+	if left := ourRoutes(t); len(left) > 0 {
+		t.Errorf("routes are left: %v", left)
+	}
+}

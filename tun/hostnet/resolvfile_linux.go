@@ -23,7 +23,7 @@ type fileStep struct {
 }
 
 func planFile(path string, before []byte, c Config) (*fileStep, error) {
-	s := &fileStep{Path: path, Before: before, After: resolverFile(before, c), Mode: 0o644}
+	s := &fileStep{Path: path, Before: before, After: resolverFile(before, c), Mode: 0o644, UID: os.Geteuid(), GID: os.Getegid()}
 	if before == nil {
 		return s, nil
 	}
