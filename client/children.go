@@ -268,7 +268,10 @@ func (s *session) quickOffered(_ context.Context, _ *ike.SA, o ike.QuickOffer) (
 
 // renews finds the child that a gateway's offer is about.
 func (s *session) renews(o ike.QuickOffer) *child {
-	if s.assigned == nil || !o.Local.Prefix.Contains(s.assigned.Address.Addr()) {
+	s.mu.Lock()
+	a := s.assigned
+	s.mu.Unlock()
+	if a == nil || !o.Local.Prefix.Contains(a.Address.Addr()) {
 		return nil
 	}
 	for _, c := range s.living() {

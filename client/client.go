@@ -72,10 +72,10 @@ func New(p *profile.Profile, o Options) *Client {
 	return c
 }
 
-// Attempts of a first connection. A gateway that answers at all is tried again:
-// what got lost was the weather's fault.
+// Attempts of a first connection. A gateway that agreed on keys and then fell
+// silent is tried again: what got lost was the weather's fault.
 const (
-	firstTries    = 3
+	firstTries    = 2
 	firstDeadline = 300 * time.Second
 )
 
@@ -84,6 +84,9 @@ const (
 // afterwards it reconnects for as long as it takes.
 func (c *Client) Run(ctx context.Context) error {
 	defer c.forget()
+	for _, w := range c.Status().Warnings {
+		c.log.Warn(w)
+	}
 	s, err := c.connectFirst(ctx)
 	for pause := time.Second; ; {
 		if err != nil {
@@ -116,13 +119,18 @@ func (c *Client) connectFirst(ctx context.Context) (s *session, err error) {
 	defer cancel()
 	for try := 1; ; try++ {
 		s, err = c.dial(ctx)
-		var late *ike.TimeoutError
-		definite := !errors.As(err, &late) || late.Message <= 1 || errors.Is(err, ike.ErrAuthentication) || late.Refused != nil
-		if err == nil || definite || try == firstTries || ctx.Err() != nil {
+		if err == nil || !cutShort(err) || try == firstTries || ctx.Err() != nil {
 			return s, err
 		}
 		c.log.Warn("no answer, trying again", "error", err)
 	}
+}
+
+// cutShort says whether a connection failed by silence after phase 1, which has
+// begun a second time by itself.
+func cutShort(err error) bool {
+	var late *ike.TimeoutError
+	return errors.As(err, &late) && late.Stage != ike.Main.String() && late.Stage != ike.Aggressive.String() && late.Refused == nil
 }
 
 // reconnect dials until it succeeds, pausing longer from time to time. What needs

@@ -65,7 +65,7 @@ func (c *Client) typed() (user string, password []byte) {
 // the profile brings an address of its own.
 func (s *session) configure(ctx context.Context) error {
 	if a := s.profile.Address; a.IsValid() {
-		s.assigned = &xauth.Assigned{Address: host(a)}
+		s.assign(&xauth.Assigned{Address: host(a)})
 		return nil
 	}
 	assigned, err := s.login.Pull(ctx, s.sa, xauth.Request{Version: "postern"})
@@ -80,9 +80,16 @@ func (s *session) configure(ctx context.Context) error {
 		}
 	}
 	assigned.Address = host(assigned.Address.Addr())
-	s.assigned = assigned
+	s.assign(assigned)
 	s.log.Info("assigned", "address", assigned.Address.Addr(), "networks", prefixes(assigned.Networks), "dns", assigned.DNS)
 	return nil
+}
+
+// assign sets what the gateway's own exchanges ask for too.
+func (s *session) assign(a *xauth.Assigned) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.assigned = a
 }
 
 func prefixes(ps []netip.Prefix) any {

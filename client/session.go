@@ -37,7 +37,7 @@ type session struct {
 	net      *tun.Net // nil with a device of the system
 	login    *xauth.Client
 	sa       *ike.SA
-	assigned *xauth.Assigned
+	assigned *xauth.Assigned // set once, by assign
 	proxies  []*proxy.Server
 	host     *hostnet.Applied
 

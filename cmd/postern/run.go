@@ -154,12 +154,12 @@ func (f *runFlags) options() (client.Options, error) {
 }
 
 func (f *runFlags) logger() *slog.Logger {
-	level := slog.LevelWarn
+	level := slog.LevelError // a terminal is shown the rest as it happens
 	switch {
 	case f.verbose:
 		level = slog.LevelDebug
-	case f.json:
-		level = slog.LevelError
+	case f.json && !f.quiet:
+		level = slog.LevelInfo
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }
