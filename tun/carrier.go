@@ -14,7 +14,7 @@ type receiver struct {
 	tunnel atomic.Pointer[Tunnel]
 	closed atomic.Bool
 
-	esp, ike, keepalives, short, noTunnel, failed atomic.Uint64
+	esp, ike, keepalives, short, noTunnel atomic.Uint64
 }
 
 // CarrierStats is a snapshot of the counters of a socket: datagrams received.
@@ -22,7 +22,7 @@ type CarrierStats struct {
 	IKE, ESP, Keepalives uint64
 	Short                uint64 // dropped: too short for any of these
 	NoTunnel             uint64 // dropped: ESP while no Tunnel was attached
-	Errors               uint64 // reads that failed: see LastError
+	Errors               uint64 // of the socket: see LastError
 }
 
 // Attach delivers ESP to t from now on; nil: to nobody. What arrives while no
@@ -33,7 +33,7 @@ func (r *receiver) Attach(t *Tunnel) { r.tunnel.Store(t) }
 func (r *receiver) Stats() CarrierStats {
 	return CarrierStats{
 		IKE: r.ike.Load(), ESP: r.esp.Load(), Keepalives: r.keepalives.Load(),
-		Short: r.short.Load(), NoTunnel: r.noTunnel.Load(), Errors: r.failed.Load(),
+		Short: r.short.Load(), NoTunnel: r.noTunnel.Load(), Errors: r.socket.hint.count.Load(),
 	}
 }
 
@@ -73,7 +73,6 @@ func (r *receiver) serve(isESP func(d *Datagram) bool) error {
 				return nil
 			}
 			r.socket.hint.set(err)
-			r.failed.Add(1)
 			if failures++; failures > restAfter {
 				time.Sleep(rest)
 			}

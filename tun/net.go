@@ -122,9 +122,9 @@ func (n *Net) listenAddress(transport, network, address string) (tcpip.FullAddre
 	return fullAddress(netip.AddrPortFrom(a, port)), protocolOf(a), nil
 }
 
-// LookupHost returns the addresses of a name, asked of the DNS servers inside the
-// tunnel; an address is returned as it is. The system's own servers are never
-// asked.
+// LookupHost returns the addresses of a name: those in the system's hosts file,
+// else what the DNS servers inside the tunnel say. The system's own servers are
+// never asked. An address is returned as it is.
 func (n *Net) LookupHost(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a.Unmap()}, nil

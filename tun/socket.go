@@ -6,12 +6,16 @@ import "sync/atomic"
 // octets: 5,000 packets, some 100 ms at 600 Mbit/s.
 const socketBuffer = 7 << 20
 
-// hint is the latest error of a socket that didn't end it.
-type hint struct{ err atomic.Pointer[error] }
+// hint is the latest error that a socket outlived, and how many there were.
+type hint struct {
+	err   atomic.Pointer[error]
+	count atomic.Uint64
+}
 
 func (h *hint) set(err error) {
 	if err != nil {
 		h.err.Store(&err)
+		h.count.Add(1)
 	}
 }
 

@@ -115,13 +115,15 @@ func (s *socket) setsockopt(level, option, value int) error {
 }
 
 // read waits for datagrams and takes as many as are there, at most len(in). Their
-// Data is valid until the next call.
+// Data is valid until the next call. ICMP errors become hints: then it returns
+// 0, nil. x/net allocates an address for each datagram.
 func (s *socket) read(in []Datagram) (int, error) {
 	ms := s.messages[:min(len(in), len(s.messages))]
 	n, err := s.batch.ReadBatch(ms, 0)
 	if err != nil {
 		if reported := s.reported(); reported != nil {
-			return 0, reported
+			s.hint.set(reported)
+			return 0, nil
 		}
 		return 0, cause(err)
 	}
