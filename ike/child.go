@@ -228,8 +228,5 @@ func (q *quick) child() (*Child, error) {
 		Lifetime: shorter(q.cfg.Lifetime, q.chosen.life), LifeOctets: q.chosen.kbytes * 1024,
 		Initiator: q.initiator,
 	}
-	if q.dh != nil {
-		q.dh.clear()
-	}
 	return c, nil
 }

@@ -60,8 +60,10 @@ type Config struct {
 	// Quick says what to take from a Quick Mode that the peer begins. An error
 	// refuses it with NO-PROPOSAL-CHOSEN or the NotifyError it is.
 	Quick func(context.Context, *SA, QuickOffer) (*ChildConfig, error)
-	// Notify and Deleted hear what the peer says in authenticated messages, and
-	// must not block. Deleted isn't called for the SA itself.
+	// Notify and Deleted hear what the peer says in authenticated messages. They run
+	// in the SA's own goroutine: they must not block, nor call any of its methods
+	// but Info, Path and Follow. Deleted isn't called for the SA itself. By mistake
+	// some peers name the SPI that we chose instead of theirs.
 	Notify  func(*SA, isakmp.Notify)
 	Deleted func(*SA, isakmp.Delete)
 

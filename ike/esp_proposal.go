@@ -130,7 +130,7 @@ func readESP(t isakmp.Transform) (r espTransform, err error) {
 			case isakmp.LifeSeconds:
 				r.life = seconds(v)
 			case isakmp.LifeKilobytes:
-				r.kbytes = v
+				r.kbytes = kilobytes(v)
 			}
 		case isakmp.ESPAttrGroup:
 			r.group = isakmp.Group(v)

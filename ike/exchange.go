@@ -138,6 +138,18 @@ func (x *exchange) linger(ctx context.Context, accept acceptFunc, insist func() 
 
 var errLingered = errors.New("the exchange is over")
 
+// drain drops what came while nobody listened: repeats of a question that is
+// only answered now.
+func (x *exchange) drain() {
+	for {
+		select {
+		case <-x.inbox:
+		default:
+			return
+		}
+	}
+}
+
 // schedule is how long to pause before the next repeat, given the time since
 // the first sending. The jitter keeps clients apart that lost the same gateway.
 func (x *exchange) schedule() func(elapsed time.Duration) time.Duration {

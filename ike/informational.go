@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"context"
 	"crypto/subtle"
 
 	"postern/ike/isakmp"
@@ -12,11 +13,20 @@ import (
 //	    -----------                      -----------
 //	     HDR*, HASH(1), N/D      -->
 
-// inform sends one.
+// inform sends one. The owner calls it.
 func (sa *SA) inform(payloads ...isakmp.Payload) error {
-	x := &exchange{link: sa.link, typ: isakmp.ExchangeInformational, msgID: sa.newMessageID(), stage: "informational"}
+	x := &exchange{link: sa.link, typ: isakmp.ExchangeInformational, msgID: sa.msgIDs.next(), stage: "informational", leads: true}
 	x.protect(sa.keys, sa.keys.phase2IV(x.msgID))
+	sa.markUsed(x.msgID)
 	return x.finish(sa.hashed1(x.msgID, payloads)...)
+}
+
+// tell is inform for others than the owner.
+func (sa *SA) tell(p isakmp.Payload) (err error) {
+	if !sa.call(func() { err = sa.inform(p) }) {
+		return context.Cause(sa.ctx)
+	}
+	return err
 }
 
 // hashed1 puts HASH(1) before the payloads.
@@ -35,7 +45,7 @@ func (sa *SA) informational(m *isakmp.Message) {
 		switch p.Type {
 		case isakmp.PayloadNotify:
 			if n, err := isakmp.ParseNotify(p.Body); err == nil {
-				sa.notified(n)
+				sa.notified(n, m.MessageID)
 			}
 		case isakmp.PayloadDelete:
 			if d, err := isakmp.ParseDelete(p.Body); err == nil {
@@ -48,12 +58,28 @@ func (sa *SA) informational(m *isakmp.Message) {
 	}
 }
 
-func (sa *SA) notified(n isakmp.Notify) {
+// replayed takes a message that came before, under the same message ID. It
+// proves nothing, for whoever saw the first can send it: no other path, no sign of
+// life. But a probe is answered again, for the answer may have been lost.
+func (sa *SA) replayed(m *isakmp.Message) {
+	for _, body := range m.All(isakmp.PayloadNotify) {
+		if n, err := isakmp.ParseNotify(body); err == nil && n.Type == isakmp.NotifyRUThere {
+			sa.answerProbe(n)
+		}
+	}
+}
+
+func (sa *SA) notified(n isakmp.Notify, msgID uint32) {
 	switch n.Type {
 	case isakmp.NotifyRUThere:
 		sa.answerProbe(n)
 	case isakmp.NotifyRUThereAck:
 		sa.dpd.acknowledged(n)
+	case isakmp.NotifyConnected:
+		// Its message ID is that of the Quick Mode (RFC 2408, section 3.1).
+		if a, ok := sa.asked[msgID]; ok {
+			a.connected()
+		}
 	default:
 		sa.link.log.Debug("notify", "type", n.Type)
 		sa.refused(n)
@@ -70,8 +96,8 @@ func (sa *SA) refused(n isakmp.Notify) {
 	if err == nil || len(sa.asked) != 1 {
 		return
 	}
-	for _, cancel := range sa.asked {
-		cancel(err)
+	for _, a := range sa.asked {
+		a.refuse(err)
 	}
 }
 
@@ -98,7 +124,7 @@ func (sa *SA) deleted(d isakmp.Delete) bool {
 func (sa *SA) hintInClear(h isakmp.Header, octets []byte) {
 	if err := clearNotify(h, octets); err != errIgnored {
 		sa.link.log.Debug("unprotected notify", "error", err)
-		sa.dpd.suspect()
+		sa.suspect()
 	}
 }
 
@@ -106,10 +132,10 @@ func (sa *SA) hintInClear(h isakmp.Header, octets []byte) {
 // message: some peers read no more.
 func (sa *SA) DeleteChild(spi uint32) error {
 	d := isakmp.Delete{DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoESP, SPIs: [][]byte{uint32b(spi)}}
-	return sa.inform(isakmp.Payload{Type: isakmp.PayloadDelete, Body: d.Marshal()})
+	return sa.tell(isakmp.Payload{Type: isakmp.PayloadDelete, Body: d.Marshal()})
 }
 
-// sayGoodbye deletes the SA itself.
+// sayGoodbye deletes the SA itself. The owner calls it.
 func (sa *SA) sayGoodbye() error {
 	spi := append(append([]byte(nil), sa.info.CookieI[:]...), sa.info.CookieR[:]...)
 	d := isakmp.Delete{DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoISAKMP, SPIs: [][]byte{spi}}
@@ -118,5 +144,5 @@ func (sa *SA) sayGoodbye() error {
 
 // SendNotify sends a notify under the SA.
 func (sa *SA) SendNotify(n isakmp.Notify) error {
-	return sa.inform(isakmp.Payload{Type: isakmp.PayloadNotify, Body: n.Marshal()})
+	return sa.tell(isakmp.Payload{Type: isakmp.PayloadNotify, Body: n.Marshal()})
 }

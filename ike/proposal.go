@@ -116,6 +116,9 @@ func seconds(v uint64) time.Duration {
 	return time.Duration(min(v, 10*365*24*3600)) * time.Second
 }
 
+// kilobytes is a life time in kilobytes, cut to what is never reached.
+func kilobytes(v uint64) uint64 { return min(v, 1<<50) }
+
 // responderLifetime reads what a responder says of its life times (RFC 2407,
 // section 4.6.3.1). Some send broken ones: what can't be read is 0, for none.
 func responderLifetime(n isakmp.Notify) (life time.Duration, kbytes uint64) {
@@ -138,14 +141,14 @@ func responderLifetime(n isakmp.Notify) (life time.Duration, kbytes uint64) {
 		case a.Type == durationNumber && lifeType == isakmp.LifeSeconds:
 			life = seconds(v)
 		case a.Type == durationNumber && lifeType == isakmp.LifeKilobytes:
-			kbytes = v
+			kbytes = kilobytes(v)
 		}
 	}
 	return life, kbytes
 }
 
 // shorter is the shorter of two life times of which 0 means none.
-func shorter(a, b time.Duration) time.Duration {
+func shorter[T time.Duration | uint64](a, b T) T {
 	if a == 0 || b != 0 && b < a {
 		return b
 	}

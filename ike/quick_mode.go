@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"postern/ike/isakmp"
 )
@@ -34,6 +35,15 @@ type quick struct {
 	gqmxy            []byte
 	chosen           espTransform
 	local, remote    Selector
+	commit           bool // the peer set the commit bit
+}
+
+// forget overwrites what made the keys.
+func (q *quick) forget() {
+	if q.dh != nil {
+		q.dh.clear()
+	}
+	clear(q.gqmxy)
 }
 
 // Quick makes a child SA. Errors: TimeoutError; NotifyError, where the peer
@@ -43,11 +53,18 @@ func (sa *SA) Quick(ctx context.Context, c ChildConfig) (*Child, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer sa.tasks.Done()
 	ctx, cancel := sa.with(ctx)
 	defer cancel(nil)
-	sa.call(func() { sa.asked[x.msgID] = cancel })
+	connected, connect := context.WithCancel(ctx)
+	defer connect()
+	sa.call(func() { sa.asked[x.msgID] = asking{cancel, connect} })
 	q := &quick{sa: sa, x: x, cfg: &c, initiator: true, mode: sa.encapsulation(), local: c.Local, remote: c.Remote}
+	defer q.forget()
 	child, err := q.initiate(ctx)
+	if err == nil && q.commit {
+		q.awaitConnected(connected)
+	}
 	sa.call(func() { delete(sa.asked, x.msgID) })
 	if err != nil {
 		sa.release(x.msgID)
@@ -91,6 +108,18 @@ func (q *quick) initiate(ctx context.Context) (*Child, error) {
 	return child, q.x.finish(isakmp.Payload{Type: isakmp.PayloadHash, Body: hash3})
 }
 
+// awaitConnected waits until the peer has its SAs, as it asked for by the commit
+// bit: "the Initiator MUST wait" for CONNECTED (RFC 2408, section 3.1). Not RFC:
+// not for long, for some never send it; and any further message of the exchange
+// will do, for Windows sends it so.
+func (q *quick) awaitConnected(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, commitWait)
+	defer cancel()
+	_, _ = q.x.linger(ctx, func(*isakmp.Message) error { return nil }, nil)
+}
+
+const commitWait = 5 * time.Second
+
 // takeAnswer reads message 2.
 func (q *quick) takeAnswer(m *isakmp.Message) (err error) {
 	err = checkHash(m, func(rest []byte) []byte { return q.sa.keys.hash2(q.x.msgID, q.niB, rest) })
@@ -110,7 +139,24 @@ func (q *quick) takeAnswer(m *isakmp.Message) (err error) {
 	if err := q.agree(m.Get(isakmp.PayloadKE)); err != nil {
 		return err
 	}
-	return q.narrow(m)
+	if err := q.narrow(m); err != nil {
+		return err
+	}
+	q.takeLifetime(m)
+	q.commit = m.Flags&isakmp.FlagCommit != 0
+	return nil
+}
+
+// takeLifetime reads RESPONDER-LIFETIME, by which a peer whose life times are
+// shorter says so.
+func (q *quick) takeLifetime(m *isakmp.Message) {
+	for _, body := range m.All(isakmp.PayloadNotify) {
+		if n, err := isakmp.ParseNotify(body); err == nil && n.Type == isakmp.NotifyResponderLifetime {
+			life, kbytes := responderLifetime(n)
+			q.chosen.life = shorter(q.chosen.life, life)
+			q.chosen.kbytes = shorter(q.chosen.kbytes, kbytes)
+		}
+	}
 }
 
 // serveQuick answers a Quick Mode that the peer began; its HASH(1) has verified.
@@ -119,6 +165,7 @@ func (sa *SA) serveQuick(x *exchange, m *isakmp.Message) {
 		return
 	}
 	q := &quick{sa: sa, x: x, mode: sa.encapsulation()}
+	defer q.forget()
 	if err := q.respond(sa.ctx, m); err != nil {
 		sa.link.log.Info("quick mode of the peer's failed", "error", err)
 		return
@@ -138,6 +185,7 @@ func (q *quick) respond(ctx context.Context, m *isakmp.Message) error {
 		return err
 	}
 	if err := q.cfg.install(child); err != nil {
+		q.refuse(err)
 		return err
 	}
 

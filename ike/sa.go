@@ -15,28 +15,32 @@ import (
 // gives each datagram to the exchange with its message ID; every exchange has a
 // goroutine of its own. Methods may be called concurrently.
 type SA struct {
-	link *link
-	cfg  *Config
-	keys *keys
-	info Info
-	main bool // phase 1 was Main Mode
+	link   *link
+	cfg    *Config
+	keys   *keys
+	info   Info
+	msgIDs *messageIDs
 
 	ctx   context.Context // ends with the SA; its cause says why
 	end   context.CancelCauseFunc
-	calls chan func() // run by the owner
-	tasks sync.WaitGroup
+	calls chan func()    // run by the owner
+	tasks sync.WaitGroup // whoever uses the keys; the owner is the last to go
+	gone  chan struct{}  // closed when all have gone and the keys are overwritten
 
 	// The owner's alone.
 	exchanges map[uint32]chan Datagram // by message ID
-	used      map[uint32]bool          // message IDs of the peer's that were served
+	used      map[uint32]bool          // message IDs of the past, of both ends
 	usedOrder []uint32
-	asked     map[uint32]context.CancelCauseFunc // Quick Modes of ours on their way
+	asked     map[uint32]asking // Quick Modes of ours on their way
 	serving   int
 	dpd       dpd
+}
 
-	// The message IDs we used, so that none is used twice.
-	idMu  sync.Mutex
-	ourID map[uint32]bool
+// asking is how others than the peer's messages 2 tell a Quick Mode of ours
+// what the peer thinks of it.
+type asking struct {
+	refuse    context.CancelCauseFunc // an error notify in an exchange of its own
+	connected context.CancelFunc      // CONNECTED, from a peer that sets the commit bit
 }
 
 // Info is what phase 1 found out and agreed on. It never changes.
@@ -62,18 +66,18 @@ type Info struct {
 
 // Limits on what an authenticated peer may begin.
 const (
-	maxServing  = 16 // exchanges at once
-	usedIDsKept = 1024
+	maxServing  = 64 // exchanges at once, those that linger included
+	usedIDsKept = 4096
 )
 
 func newSA(p *phase1, k *keys) *SA {
 	sa := &SA{
-		link: p.link, cfg: p.cfg, keys: k, main: p.x.typ == isakmp.ExchangeMain,
-		calls:     make(chan func()),
+		link: p.link, cfg: p.cfg, keys: k, msgIDs: newMessageIDs(),
+		calls: make(chan func()), gone: make(chan struct{}),
 		exchanges: make(map[uint32]chan Datagram),
-		asked:     make(map[uint32]context.CancelCauseFunc),
+		asked:     make(map[uint32]asking),
 		used:      make(map[uint32]bool),
-		ourID:     make(map[uint32]bool),
+		dpd:       newDPD(),
 	}
 	sa.info = Info{
 		Initiator: p.initiator, CookieI: p.link.ckyI, CookieR: p.link.ckyR,
@@ -82,7 +86,7 @@ func newSA(p *phase1, k *keys) *SA {
 		Unity: p.features.unity, DPD: p.features.dpd, Vendors: p.features.vendors,
 		InitialContact: p.contact,
 	}
-	if !sa.main {
+	if p.x.typ == isakmp.ExchangeAggressive {
 		sa.info.Mode = Aggressive
 	}
 	sa.ctx, sa.end = context.WithCancelCause(context.Background())
@@ -96,7 +100,7 @@ func newSA(p *phase1, k *keys) *SA {
 	p.x.inbox = inbox
 	sa.exchanges[0] = inbox
 	var insist func() bool
-	if p.initiator && !sa.main {
+	if p.initiator && sa.info.Mode == Aggressive {
 		established := sa.link.lastHeard()
 		insist = func() bool { return sa.link.lastHeard().Equal(established) }
 	}
@@ -105,6 +109,11 @@ func newSA(p *phase1, k *keys) *SA {
 		sa.release(0)
 	})
 	sa.tasks.Go(func() { sa.run(p.held) })
+	go func() {
+		sa.tasks.Wait()
+		sa.keys.forget()
+		close(sa.gone)
+	}()
 	return sa
 }
 
@@ -117,15 +126,16 @@ func (sa *SA) run(held []Datagram) {
 	if sa.info.Lifetime > 0 {
 		expired = time.After(sa.info.Lifetime)
 	}
-	probe := sa.dpd.start(sa)
+	sa.planLook()
+	defer sa.dpd.clock.Stop()
 	for {
 		select {
 		case d := <-sa.link.wire.inbox:
 			sa.route(d)
 		case f := <-sa.calls:
 			f()
-		case <-probe:
-			probe = sa.probe()
+		case <-sa.dpd.clock.C:
+			sa.look()
 		case <-expired:
 			sa.sayGoodbye()
 			sa.end(ErrExpired)
@@ -162,27 +172,32 @@ func (sa *SA) route(d Datagram) {
 		}
 		return
 	}
-	if h.MessageID == 0 {
-		return
-	}
 	if h.Flags&isakmp.FlagEncryption == 0 {
 		if h.Exchange == isakmp.ExchangeInformational {
 			sa.hintInClear(h, d.Octets)
 		}
 		return
 	}
-	if h.Exchange != isakmp.ExchangeInformational && (sa.used[h.MessageID] || sa.serving >= maxServing) {
+	if h.MessageID == 0 || h.Exchange != isakmp.ExchangeInformational && sa.serving >= maxServing {
 		return
 	}
 	x := &exchange{link: sa.link, typ: h.Exchange, msgID: h.MessageID, stage: stageOf(h.Exchange)}
 	x.protect(sa.keys, sa.keys.phase2IV(h.MessageID))
-	m, err := x.take(d, func(m *isakmp.Message) error { return sa.checkHash1(m, x.msgID) })
+	hash1 := func(m *isakmp.Message) error { return sa.checkHash1(m, x.msgID) }
+	if sa.used[h.MessageID] {
+		if m, _, err := x.read(h, d.Octets, hash1); err == nil {
+			sa.replayed(m)
+		}
+		return
+	}
+	m, err := x.take(d, hash1)
 	if err != nil {
 		sa.link.log.Debug("refused", "exchange", x.stage, "error", err)
 		return
 	}
 	switch h.Exchange {
 	case isakmp.ExchangeInformational:
+		sa.markUsed(x.msgID)
 		sa.informational(m)
 	case isakmp.ExchangeTransaction:
 		sa.serve(x, func() { sa.serveTransaction(x, m) })
@@ -223,7 +238,9 @@ func (sa *SA) serve(x *exchange, f func()) {
 	})
 }
 
-// markUsed remembers a message ID, so that a replayed first message begins nothing.
+// markUsed remembers a message ID, so that nothing begins when a first message
+// of the peer's comes again, or one of ours comes back: HASH(1) doesn't tell who
+// made it.
 func (sa *SA) markUsed(id uint32) {
 	sa.used[id] = true
 	if sa.usedOrder = append(sa.usedOrder, id); len(sa.usedOrder) > usedIDsKept {
@@ -232,33 +249,27 @@ func (sa *SA) markUsed(id uint32) {
 	}
 }
 
-// begin opens an exchange of ours.
+// begin opens an exchange of ours. The caller counts among sa.tasks until it
+// calls Done.
 func (sa *SA) begin(typ isakmp.ExchangeType) (*exchange, error) {
 	inbox := make(chan Datagram, 8)
-	x := &exchange{link: sa.link, typ: typ, msgID: sa.newMessageID(), stage: stageOf(typ), inbox: inbox, leads: true}
-	x.protect(sa.keys, sa.keys.phase2IV(x.msgID))
-	if !sa.call(func() { sa.exchanges[x.msgID] = inbox }) {
+	x := &exchange{link: sa.link, typ: typ, msgID: sa.msgIDs.next(), stage: stageOf(typ), inbox: inbox, leads: true}
+	if !sa.call(func() {
+		sa.tasks.Add(1)
+		x.protect(sa.keys, sa.keys.phase2IV(x.msgID))
+		sa.exchanges[x.msgID] = inbox
+	}) {
 		return nil, context.Cause(sa.ctx)
 	}
 	return x, nil
 }
 
-// release forgets an exchange.
+// release forgets an exchange of ours.
 func (sa *SA) release(msgID uint32) {
-	sa.call(func() { delete(sa.exchanges, msgID) })
-}
-
-// newMessageID is random, not zero, and new: with the same ID the IV would be
-// the same too.
-func (sa *SA) newMessageID() uint32 {
-	sa.idMu.Lock()
-	defer sa.idMu.Unlock()
-	for {
-		if id := random32(); !sa.ourID[id] {
-			sa.ourID[id] = true
-			return id
-		}
-	}
+	sa.call(func() {
+		delete(sa.exchanges, msgID)
+		sa.markUsed(msgID)
+	})
 }
 
 // with is a context that also ends with the SA.
@@ -291,24 +302,22 @@ func (sa *SA) Done() <-chan struct{} { return sa.ctx.Done() }
 func (sa *SA) Err() error { return context.Cause(sa.ctx) }
 
 // Close tells the peer that the SA is gone, ends everything under it and waits
-// for that.
+// until that has ended and the keys are overwritten. What Config calls must not
+// call it.
 func (sa *SA) Close() error {
 	var err error
 	sa.call(func() {
 		err = sa.sayGoodbye()
 		sa.end(errClosedHere)
 	})
-	sa.abandon()
+	<-sa.gone
 	return err
 }
 
-// Abandon ends the SA without a word to the peer.
-func (sa *SA) Abandon() { sa.end(errClosedHere); sa.abandon() }
-
-func (sa *SA) abandon() {
-	<-sa.ctx.Done()
-	sa.tasks.Wait()
-	sa.keys.forget()
+// Abandon is Close without a word to the peer.
+func (sa *SA) Abandon() {
+	sa.end(errClosedHere)
+	<-sa.gone
 }
 
 var errClosedHere = errors.New("closed by us")

@@ -28,6 +28,7 @@ func (sa *SA) Transact(ctx context.Context, c isakmp.Configuration) (isakmp.Conf
 	if err != nil {
 		return answer, err
 	}
+	defer sa.tasks.Done()
 	ctx, cancel := sa.with(ctx)
 	defer cancel(nil)
 	defer sa.release(x.msgID)
@@ -86,6 +87,7 @@ func (sa *SA) serveTransaction(x *exchange, m *isakmp.Message) {
 		if answer == nil || sa.ctx.Err() != nil {
 			return
 		}
+		x.drain()
 		if err := x.finish(sa.configuration(x.msgID, *answer)...); err != nil {
 			sa.link.log.Debug("not sent", "exchange", x.stage, "error", err)
 		}
