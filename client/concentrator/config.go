@@ -11,7 +11,7 @@ import (
 // Config is what a configuration file says. It isn't changed after it was given
 // to New.
 type Config struct {
-	Address  []netip.Addr  // outside; none: all of the machine's
+	Address  []netip.Addr  // outside; none: all of the machine's IPv4 addresses
 	Inside   netip.Prefix  // the gateway's own address behind the tunnel; may be invalid
 	Identity isakmp.ID     // of phase 1; of type 0 it is the outside address
 	Modes    []ike.Mode    // none: both
@@ -77,3 +77,16 @@ type User struct {
 	Password  []byte     // of XAuth; empty: none fits
 	Address   netip.Addr // inner; invalid: one of the pool
 }
+
+// What counts where a file is silent.
+const (
+	defaultIKELifetime = 8 * time.Hour
+	defaultESPLifetime = time.Hour
+	defaultDPD         = 30 * time.Second
+	maxPool            = 1 << 16 // addresses
+)
+
+var (
+	defaultProtection = []string{"aes256-sha256-modp2048", "aes128-sha1-modp2048"}
+	defaultTransform  = []string{"aes256-sha256", "aes128-sha1"}
+)

@@ -3,11 +3,13 @@ package concentrator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
-	"time"
+	"sync"
 
 	"postern/ike"
+	"postern/ike/isakmp"
 	"postern/tun"
 )
 
@@ -29,47 +31,202 @@ type Options struct {
 	// Netstack makes a Device with an IP stack of this process behind it, in which
 	// a web page (port 80) and an echo service (port 7) stand at Config.Inside.
 	Netstack bool
-	MTU      int // of inner packets; 0: 1400
+	MTU      int // of inner packets; 0: DefaultMTU
 
-	// Verify judges a password instead of Config.Users.
+	// Verify judges a password instead of Config.Users; an error lets nobody in.
 	Verify func(ctx context.Context, user string, password []byte) error
 	KeyLog *ike.KeyLog
 }
 
-// Session is a snapshot of one client's connection.
-type Session struct {
-	User     string // empty where nothing names one
-	Group    string
-	Peer     netip.AddrPort // outside
-	Address  netip.Addr     // inside
-	Mode     string         // "main mode", "aggressive mode"
-	IKE      string         // "aes256-sha256-modp2048"
-	ESP      string         // of the newest child: "aes256-sha256"; empty before the first
-	UDP      bool           // ESP goes in UDP
-	Since    time.Time
-	In, Out  uint64 // inner packets' octets, from and to the client
-	Children int
-}
+// DefaultMTU fits every cipher into UDP over a path of 1,500 octets.
+const DefaultMTU = 1400
 
 // Gateway is a running concentrator.
-type Gateway struct{}
+type Gateway struct {
+	cfg     *Config
+	log     *slog.Logger
+	verify  func(ctx context.Context, user string, password []byte) error
+	keylog  *ike.KeyLog
+	addr    netip.AddrPort
+	sockets *sockets
+	router  *ike.Router
+	tunnel  *tun.Tunnel
+	net     *tun.Net
+	inside  *services // nil without netstack
+	nat     ike.NATTraversal
+	sendESP func(packets [][]byte, to ike.Path, udp bool) error
+
+	stop    context.CancelFunc // ends Serve
+	stopped context.Context
+	served  chan struct{} // closed when Serve has ended
+	serving sync.Once
+	clients sync.WaitGroup // goroutines that belong to clients
+
+	failures failures
+
+	mu       sync.Mutex // guards what follows, and the fields of sessions and children
+	sessions map[string]*session
+	leases   leases
+}
 
 // New opens everything a gateway needs. Serve makes it answer.
-func New(cfg *Config, o Options) (*Gateway, error) { return nil, errors.New("not yet") }
+func New(cfg *Config, o Options) (*Gateway, error) {
+	s := newSockets()
+	addr, err := open(s, cfg, o)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	dev, stack := o.Device, (*tun.Net)(nil)
+	if o.Netstack {
+		if dev, stack, err = openNetstack(cfg, o.MTU); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
+	if dev == nil {
+		s.close()
+		return nil, errors.New("concentrator: neither a device nor netstack")
+	}
+	g := newGateway(cfg, o, ike.NewRouter(s.sendIKE), s.sendESP, dev)
+	g.addr, g.sockets, g.net = addr, s, stack
+	if len(s.raw) == 0 {
+		g.nat = ike.NATForce
+	}
+	if stack != nil {
+		if g.inside, err = g.startServices(stack, cfg.Inside.Addr()); err != nil {
+			g.release()
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// newGateway is a gateway but for the sockets.
+func newGateway(cfg *Config, o Options, r *ike.Router, sendESP func([][]byte, ike.Path, bool) error, dev tun.Device) *Gateway {
+	g := &Gateway{
+		cfg: cfg, log: o.Log, verify: o.Verify, keylog: o.KeyLog, router: r, sendESP: sendESP, tunnel: tun.New(dev),
+		served: make(chan struct{}), sessions: make(map[string]*session), leases: newLeases(cfg),
+	}
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
+	if g.verify == nil {
+		g.verify = cfg.verify
+	}
+	g.stopped, g.stop = context.WithCancel(context.Background())
+	return g
+}
+
+// open opens the sockets and returns the address of the first.
+func open(s *sockets, cfg *Config, o Options) (first netip.AddrPort, err error) {
+	if o.Port.IsValid() {
+		return s.listen(o.Port, tun.Encapsulated)
+	}
+	addresses := o.Listen
+	if len(addresses) == 0 {
+		addresses = cfg.Address
+	}
+	if len(addresses) == 0 {
+		addresses = []netip.Addr{netip.IPv4Unspecified()}
+	}
+	for _, a := range addresses {
+		if _, err := s.listen(netip.AddrPortFrom(a, ikePort), tun.PlainIKE); err != nil {
+			return first, err
+		}
+		if _, err := s.listen(netip.AddrPortFrom(a, nattPort), tun.Encapsulated); err != nil {
+			return first, err
+		}
+		if o.RawESP {
+			if err := s.listenRaw(a); err != nil {
+				return first, err
+			}
+		}
+	}
+	return netip.AddrPortFrom(addresses[0], ikePort), nil
+}
 
 // Serve answers clients until ctx ends or Close, says goodbye to each and
-// returns nil; or the error that made it impossible.
-func (g *Gateway) Serve(ctx context.Context) error { return nil }
+// returns nil; or the error that made it impossible. It may be called once.
+func (g *Gateway) Serve(ctx context.Context) error {
+	err := errors.New("concentrator: Serve was called twice, or after Close")
+	g.serving.Do(func() {
+		defer close(g.served)
+		err = g.serve(ctx)
+	})
+	return err
+}
+
+func (g *Gateway) serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(g.stopped, func() { cancel(nil) })()
+
+	var pumps sync.WaitGroup
+	pumps.Go(func() {
+		if err := g.tunnel.Serve(); err != nil {
+			cancel(fmt.Errorf("the device failed: %w", err))
+		}
+	})
+	if g.sockets != nil {
+		pumps.Go(func() {
+			if err := g.sockets.serve(g.router.Deliver, g.tunnel); err != nil {
+				cancel(fmt.Errorf("a socket failed: %w", err))
+			}
+		})
+	}
+	for {
+		w, err := g.router.Next(ctx)
+		if err != nil {
+			break
+		}
+		g.clients.Go(func() { g.client(ctx, w) })
+	}
+	g.clients.Wait()
+	g.release()
+	pumps.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+		return cause
+	}
+	return nil
+}
+
+// release closes what New opened.
+func (g *Gateway) release() {
+	g.router.Close()
+	if g.inside != nil {
+		g.inside.close()
+	}
+	if g.sockets != nil {
+		g.sockets.close()
+	}
+	_ = g.tunnel.Close()
+}
 
 // Close ends Serve and waits for it.
-func (g *Gateway) Close() {}
+func (g *Gateway) Close() {
+	g.stop()
+	g.serving.Do(func() {
+		g.release()
+		close(g.served)
+	})
+	<-g.served
+}
 
 // Addr is where clients are answered: Options.Port, or the first address with
 // port 500.
-func (g *Gateway) Addr() netip.AddrPort { return netip.AddrPort{} }
-
-// Sessions tells who is connected.
-func (g *Gateway) Sessions() []Session { return nil }
+func (g *Gateway) Addr() netip.AddrPort { return g.addr }
 
 // Net is the IP stack behind the gateway; nil without Options.Netstack.
-func (g *Gateway) Net() *tun.Net { return nil }
+func (g *Gateway) Net() *tun.Net { return g.net }
+
+// phase1 is how a client is met.
+func (g *Gateway) phase1(c *client) ike.Config {
+	return ike.Config{
+		Modes: g.cfg.Modes, Methods: []isakmp.AuthMethod{isakmp.AuthXAuthInitPSK, isakmp.AuthPSK},
+		Proposals: g.cfg.Protection, Lifetime: g.cfg.Lifetime, Identity: g.cfg.Identity,
+		Groups: g.cfg.keys, NATTraversal: g.nat, DPD: g.cfg.DPD,
+		Alive: c.alive, Transaction: c.transaction, Quick: c.quick, Notify: c.notified, Deleted: c.deleted,
+		Log: g.log, KeyLog: g.keylog,
+	}
+}

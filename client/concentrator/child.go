@@ -1,0 +1,293 @@
+package concentrator
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"postern/ike"
+	"postern/ike/isakmp"
+	"postern/tun"
+	"postern/tun/esp"
+)
+
+// child is a pair of ESP SAs in use. Gateway.mu guards what may change.
+type child struct {
+	session       *session
+	client        atomic.Pointer[client] // whose SA it is under; for the pumps too
+	local, remote ike.Selector
+	inbound       uint32
+	outbound      uint32
+	udp           bool
+	suite         esp.Suite
+	pair          *tun.Pair
+	since         time.Time
+
+	active   bool        // the peer knows that it exists
+	replaced bool        // by a newer one
+	woken    atomic.Bool // an inbound packet came
+	expiry   *time.Timer // nil: it lives as long as its SA
+}
+
+// replacedLives is how long a child that has a successor goes on receiving.
+const replacedLives = 30 * time.Second
+
+var anyIPv4 = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+
+// quick says what to take from a Quick Mode of the client's.
+func (c *client) quick(ctx context.Context, sa *ike.SA, o ike.QuickOffer) (*ike.ChildConfig, error) {
+	refuse := func(t isakmp.NotifyType, why error) (*ike.ChildConfig, error) {
+		c.g.log.Info("quick mode refused", "peer", sa.Path().Remote, "notify", t, "error", why)
+		return nil, fmt.Errorf("%w: %w", why, &ike.NotifyError{Type: t})
+	}
+	if err := c.waitAdmitted(ctx, quickEarly); err != nil {
+		return refuse(isakmp.NotifyAuthenticationFailed, err)
+	}
+	if err := c.reachable(sa); err != nil {
+		return refuse(isakmp.NotifyNoProposalChosen, err)
+	}
+	local, remote, err := c.selectors(o)
+	if err != nil {
+		return refuse(isakmp.NotifyInvalidIDInformation, err)
+	}
+	var made *child
+	return &ike.ChildConfig{
+		Proposals: c.group.Transform, Group: c.group.PFS, Lifetime: c.group.Lifetime,
+		Local: local, Remote: remote,
+		Install: func(k *ike.Child) (err error) {
+			made, err = c.install(k)
+			k.Forget()
+			return err
+		},
+		Settled: func(_ *ike.Child, err error) { made.settle(err) },
+	}, nil
+}
+
+// reachable says whether ESP has a way to the client.
+func (c *client) reachable(sa *ike.SA) error {
+	switch encapsulated := sa.Info().NAT.Encapsulate(); {
+	case encapsulated && !sa.Path().Marker:
+		return errors.New("the client's NAT traversal is a draft that stays on port 500")
+	case !encapsulated && c.g.nat == ike.NATForce:
+		return errors.New("the client knows no NAT traversal, and no socket for IP protocol 50 is open")
+	}
+	return nil
+}
+
+// selectors are what a child is for: the client's address on the far side, on
+// ours the group's networks or a part of them.
+func (c *client) selectors(o ike.QuickOffer) (local, remote ike.Selector, err error) {
+	local, remote = o.Local, o.Remote
+	if o.NoIDs {
+		// Between the two hosts there is nothing; the address assigned is meant.
+		a, err := c.g.lease(c.session)
+		if err != nil {
+			return local, remote, err
+		}
+		return ike.Selector{Prefix: anyIPv4}, ike.Selector{Prefix: netip.PrefixFrom(a, a.BitLen())}, nil
+	}
+	if !remote.Prefix.IsSingleIP() {
+		return local, remote, fmt.Errorf("the client asks for traffic of %v, not of one address", remote)
+	}
+	if err := c.g.claim(c.session, remote.Prefix.Addr()); err != nil {
+		return local, remote, err
+	}
+	if len(c.group.Networks) == 0 || local.Prefix == anyIPv4 {
+		return local, remote, nil
+	}
+	var inner []netip.Prefix
+	for _, n := range c.group.Networks {
+		if n.Overlaps(local.Prefix) {
+			inner = append(inner, n)
+		}
+	}
+	switch {
+	case len(inner) == 0:
+		return local, remote, fmt.Errorf("group %s has no network %v", c.group.Name, local)
+	case inner[0].Bits() <= local.Prefix.Bits():
+		return local, remote, nil
+	case len(inner) > 1:
+		return local, remote, fmt.Errorf("%v holds several networks of group %s, and one is all that can be answered", local, c.group.Name)
+	}
+	local.Prefix = inner[0]
+	return local, remote, nil
+}
+
+// behind are the selectors of our side: where the client may send to. Everything
+// means everything that the group may reach.
+func (c *client) behind(local ike.Selector) []tun.Selector {
+	if local.Prefix != anyIPv4 || len(c.group.Networks) == 0 {
+		return []tun.Selector{tun.Selector(local)}
+	}
+	var all []tun.Selector
+	for _, n := range c.group.Networks {
+		all = append(all, tun.Selector{Prefix: n, Protocol: local.Protocol, Port: local.Port})
+	}
+	return all
+}
+
+// install makes a child receive. It sends from settle on.
+func (c *client) install(k *ike.Child) (*child, error) {
+	suite, err := suite(k.Proposal)
+	if err != nil {
+		return nil, err
+	}
+	in, err := esp.NewInbound(suite, k.InboundSPI, k.Inbound.Encryption, k.Inbound.Integrity)
+	if err != nil {
+		return nil, err
+	}
+	out, err := esp.NewOutbound(suite, k.OutboundSPI, k.Outbound.Encryption, k.Outbound.Integrity)
+	if err != nil {
+		return nil, err
+	}
+	ch := &child{
+		session: c.session, local: k.Local, remote: k.Remote,
+		inbound: k.InboundSPI, outbound: k.OutboundSPI, udp: k.Encapsulated, suite: suite, since: time.Now(),
+	}
+	ch.client.Store(c)
+	ch.pair = &tun.Pair{
+		In: in, Out: out, Local: c.behind(k.Local), Remote: []tun.Selector{tun.Selector(k.Remote)},
+		Send: ch.send, Seen: ch.seen,
+	}
+	g := c.g
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := g.tunnel.AddInbound(ch.pair); err != nil {
+		return nil, err
+	}
+	c.session.children[ch.inbound] = ch
+	if k.Lifetime > 0 {
+		ch.expire(k.Lifetime, "its life time is over")
+	}
+	return ch, nil
+}
+
+// send is for the tunnel's pump.
+func (ch *child) send(packets [][]byte) error {
+	return ch.session.g.sendESP(packets, ch.client.Load().sa.Path(), ch.udp)
+}
+
+// seen is for the carrier's pump: the peer is where its newest packet came from.
+func (ch *child) seen(from tun.Path) {
+	c := ch.client.Load()
+	if ch.udp {
+		c.sa.Follow(from.Remote)
+	}
+	if !ch.woken.Load() {
+		// Who sends has our message 2; its message 3 may be lost.
+		ch.woken.Store(c.later(func() { ch.settle(nil) }))
+	}
+}
+
+// settle makes a child send, or forgets it when its Quick Mode failed. What it
+// succeeds goes on receiving for a while.
+func (ch *child) settle(err error) {
+	s, g := ch.session, ch.session.g
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if ch.active || s.children[ch.inbound] != ch {
+		return
+	}
+	if err != nil {
+		if !ch.woken.Load() {
+			ch.drop()
+		}
+		return
+	}
+	ch.active, s.hadChild = true, true
+	g.tunnel.Activate(ch.inbound)
+	g.log.Info("child", "user", s.user, "group", s.group.Name, "local", ch.local, "remote", ch.remote, "suite", ch.suite, "udp", ch.udp)
+	mine := ch.client.Load()
+	for _, old := range s.children {
+		if old != ch && old.active && !old.replaced && (old.client.Load() != mine || old.local == ch.local && old.remote == ch.remote) {
+			old.replaced = true
+			old.expire(replacedLives, "it was replaced")
+		}
+	}
+	for _, c := range s.clients {
+		if c == mine {
+			break
+		}
+		c.retire(mine)
+	}
+}
+
+// retire ends a client whose user has a child under a newer SA: at once if the
+// newer one comes from elsewhere, else when nothing is on its way any more.
+func (c *client) retire(newer *client) {
+	if c.sa.Path().Remote.Addr() != newer.sa.Path().Remote.Addr() {
+		c.end(errReplaced)
+		return
+	}
+	time.AfterFunc(replacedLives, func() { c.end(errReplaced) })
+}
+
+// expire sets when the child ends. g.mu is held.
+func (ch *child) expire(after time.Duration, why string) {
+	if ch.expiry != nil {
+		ch.expiry.Stop()
+	}
+	ch.expiry = time.AfterFunc(after, func() { ch.end(why) })
+}
+
+// end tells the peer that the child is gone, and drops it.
+func (ch *child) end(why string) {
+	g := ch.session.g
+	g.mu.Lock()
+	found := ch.session.children[ch.inbound] == ch
+	if found {
+		ch.drop()
+	}
+	g.mu.Unlock()
+	if found {
+		g.log.Info("child over", "user", ch.session.user, "reason", why)
+		_ = ch.client.Load().sa.DeleteChild(ch.inbound)
+	}
+}
+
+// drop forgets the child. g.mu is held.
+func (ch *child) drop() {
+	s := ch.session
+	delete(s.children, ch.inbound)
+	if ch.expiry != nil {
+		ch.expiry.Stop()
+	}
+	s.g.tunnel.Remove(ch.inbound)
+	t := ch.traffic()
+	s.former.in, s.former.out = s.former.in+t.in, s.former.out+t.out
+	s.last = time.Now()
+}
+
+// traffic is how much the child has carried.
+func (ch *child) traffic() traffic {
+	t := ch.pair.Stats()
+	return traffic{t.In.Octets, t.Out.Octets}
+}
+
+// removeSPIs drops children that the peer deleted: it names its own inbound SPIs,
+// and some name both.
+func (s *session) removeSPIs(spis []uint32) {
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	for _, ch := range s.children {
+		if slices.Contains(spis, ch.outbound) || slices.Contains(spis, ch.inbound) {
+			ch.drop()
+		}
+	}
+}
+
+// spisOf are the ESP SPIs of a Delete.
+func spisOf(d isakmp.Delete) []uint32 {
+	var spis []uint32
+	for _, b := range d.SPIs {
+		if len(b) == 4 {
+			spis = append(spis, binary.BigEndian.Uint32(b))
+		}
+	}
+	return spis
+}
