@@ -21,6 +21,7 @@ import (
 	"postern/client/profile"
 	"postern/client/prompt"
 	"postern/ike"
+	"postern/tun/hostnet"
 )
 
 // Options are what a connection needs beside its profile.
@@ -86,6 +87,12 @@ func (c *Client) Run(ctx context.Context) error {
 	defer c.forget()
 	for _, w := range c.Status().Warnings {
 		c.log.Warn(w)
+	}
+	if c.options.Rootless == nil {
+		// What a process left behind that was killed may be in our own way.
+		if err := hostnet.Recover(c.options.StateDir); err != nil {
+			c.log.Warn("put back after a crash", "error", err)
+		}
 	}
 	s, err := c.connectFirst(ctx)
 	for pause := time.Second; ; {

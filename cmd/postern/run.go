@@ -68,7 +68,7 @@ than the profile demands, 130 and 143 interrupted before the connection was up.`
 	fs.StringArrayVar(&f.forwards, "forward", nil, "with --rootless: a port forward into the tunnel, such as 8080:10.20.0.1:80; may repeat")
 	fs.IntVar(&f.secretsFD, "secrets-fd", profile.NoFD, "a file descriptor to read secret=… and password=… lines from")
 	fs.StringVar(&f.keylog, "keylog", "", "a folder to write all keys to, for Wireshark: ikev1_decryption_table and esp_sa")
-	fs.StringVar(&f.stateDir, "state-dir", "", "where to note what must be put back after a crash (default $STATE_DIRECTORY or $RUNTIME_DIRECTORY, else /run/postern)")
+	fs.StringVar(&f.stateDir, "state-dir", "", "where to note what must be put back after a crash (default $STATE_DIRECTORY, else /var/lib/postern)")
 	return cmd
 }
 
@@ -166,12 +166,11 @@ func (f *runFlags) logger() *slog.Logger {
 
 // stateDir is where the state of the host's network is noted.
 func stateDir() string {
-	for _, v := range []string{"RUNTIME_DIRECTORY", "STATE_DIRECTORY"} {
-		if d := filepath.SplitList(os.Getenv(v)); len(d) > 0 && d[0] != "" {
-			return d[0]
-		}
+	// It outlives a reboot, as a changed /etc/resolv.conf would.
+	if d := filepath.SplitList(os.Getenv("STATE_DIRECTORY")); len(d) > 0 {
+		return d[0]
 	}
-	return "/run/postern"
+	return "/var/lib/postern"
 }
 
 // signalled is why a run ends: the signal.
