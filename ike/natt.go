@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 
 	"postern/ike/isakmp"
@@ -56,15 +57,33 @@ func (v natVersion) tunnelMode() isakmp.Encapsulation {
 }
 
 // floats says whether IKE moves to port 4500 with ESP. The first two drafts
-// stay on port 500, with eight octets of zero before ESP.
+// stay on port 500.
 func (v natVersion) floats() bool { return v >= natDraft02 }
+
+// String names the text.
+func (v natVersion) String() string {
+	switch v {
+	case natNone:
+		return ""
+	case natRFC3947:
+		return "RFC 3947"
+	}
+	return fmt.Sprintf("draft-ietf-ipsec-nat-t-ike-%02d", v-natDraft00)
+}
 
 // NAT is what phase 1 found out about the way to the peer.
 type NAT struct {
-	Supported bool // both ends know NAT traversal
-	Us, Peer  bool // which end is behind a NAT
-	Text      string
-	version   natVersion
+	Supported bool   // both ends know NAT traversal
+	Us, Peer  bool   // which end is behind a NAT
+	Text      string // the text that both follow: "RFC 3947"
+
+	// NonIKEMarker: ESP in UDP goes between the ports of IKE, which stay what they
+	// were, behind eight octets of zero; IKE has no marker
+	// (draft-ietf-ipsec-udp-encaps-01, section 2.2, with NAT traversal of drafts 00
+	// and 01).
+	NonIKEMarker bool
+
+	version natVersion
 }
 
 // Encapsulate says whether ESP goes in UDP.
@@ -106,7 +125,7 @@ func (p *phase1) natDiscovered(m *isakmp.Message) {
 	}
 	path := p.link.path.Load()
 	h := hashFuncs[p.chosen.Hash]
-	p.nat = NAT{Supported: true, version: v}
+	p.nat = NAT{Supported: true, Text: v.String(), version: v}
 	p.nat.Us = p.cfg.NATTraversal == NATForce ||
 		!bytes.Equal(hashes[0], natHash(h, p.link.ckyI, p.link.ckyR, path.Local))
 	p.nat.Peer = true
@@ -115,6 +134,7 @@ func (p *phase1) natDiscovered(m *isakmp.Message) {
 			p.nat.Peer = false
 		}
 	}
+	p.nat.NonIKEMarker = p.nat.Encapsulate() && !v.floats() && !path.Marker
 }
 
 // float moves to port 4500 and the non-ESP marker where a NAT is in the way
