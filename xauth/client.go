@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,45 +14,6 @@ import (
 	"postern/ike"
 	"postern/ike/isakmp"
 )
-
-// ErrRefused means that the gateway didn't let the user in. RefusedError says
-// it with the gateway's own words.
-var ErrRefused = errors.New("the login was refused")
-
-// ErrNoRequest means that the gateway never asked who the user is.
-var ErrNoRequest = errors.New("the gateway asks for no login")
-
-// ErrNoStatus means that the gateway never said whether the answers were right.
-var ErrNoStatus = errors.New("the gateway doesn't say whether the login succeeded")
-
-// ErrUnasked means that the gateway let us in before it had asked anything,
-// which somebody who plays the gateway would do too.
-var ErrUnasked = errors.New("the gateway reports a login without having asked for one")
-
-// ErrType means that the gateway wants an XAUTH-TYPE that isn't spoken here.
-var ErrType = errors.New("unsupported kind of extended authentication")
-
-// RefusedError is ErrRefused with the gateway's message.
-type RefusedError struct {
-	Message string // cleaned, may be empty
-	Cause   error  // what else is known, may be nil
-}
-
-func (e *RefusedError) Error() string {
-	s := ErrRefused.Error()
-	if e.Message != "" {
-		s += fmt.Sprintf(": the gateway says %q", e.Message)
-	}
-	if e.Cause != nil {
-		s += ": " + e.Cause.Error()
-	}
-	return s
-}
-
-// Is makes errors.Is(e, ErrRefused) true.
-func (e *RefusedError) Is(target error) bool { return target == ErrRefused }
-
-func (e *RefusedError) Unwrap() error { return e.Cause }
 
 // gatewayPatience is how long a silent gateway is waited for, and how long a
 // person may take. Chosen here: strongSwan repeats a request for 165 s before it
@@ -75,31 +37,29 @@ type ClientConfig struct {
 }
 
 // Client is the client's side of what a gateway begins under one SA: its
-// questions, their outcome, and pushed configurations. Safe for concurrent use.
+// questions, their outcome, and pushed configurations. Safe for concurrent use:
+// every exchange has a goroutine of its own.
 type Client struct {
 	cfg    ClientConfig
 	done   chan struct{}  // closed with the first outcome
-	pushed chan *Assigned // holds the newest configuration that nobody took
-	mu     sync.Mutex     // guards what follows
-	err    error          // valid when done is closed
-	open   *question      // being answered
-	quiet  time.Time      // since when it is the gateway's turn; zero: never heard
-	login  login          // of this login
-	typed  prompt.Answer  // the password that was typed, while it was one
-	user   string         // the name that was given last
-}
+	pushed chan *Assigned // the newest configuration that nobody took yet
 
-// login is what a login has seen; a STATUS of OK begins the next.
-type login struct {
-	asked    bool // a question was answered
-	stored   bool // the stored password was sent: it isn't sent again
-	password int  // how often a person was asked for the password
+	mu        sync.Mutex // guards what follows
+	err       error      // the outcome, once done is closed
+	open      *question  // being answered
+	quiet     time.Time  // since when it is the gateway's turn; zero: it never asked
+	answered  bool       // a question, in this login
+	passwords int        // how many were sent in this login
+	password  []byte     // the stored one
+	user      string     // the name that was sent last
+	sent      []byte     // the password that was sent, unless it may have been a code
 }
 
 // NewClient prepares for one SA. Give its Handle to ike.Config.Transaction, and
 // Close it when the SA has ended.
 func NewClient(cfg ClientConfig) *Client {
-	cfg.Password = bytes.Clone(cfg.Password)
+	password := bytes.Clone(cfg.Password)
+	cfg.Password = nil
 	if cfg.Ask == nil {
 		cfg.Ask = prompt.Nobody
 	}
@@ -109,30 +69,290 @@ func NewClient(cfg ClientConfig) *Client {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{cfg: cfg, done: make(chan struct{}), pushed: make(chan *Assigned, 1)}
+	return &Client{cfg: cfg, password: password, done: make(chan struct{}), pushed: make(chan *Assigned, 1)}
 }
 
 // Close overwrites the passwords.
-func (c *Client) Close() {}
+func (c *Client) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.password)
+	clear(c.sent)
+	c.password, c.sent = nil, nil
+}
 
 // Answered returns the user's name and a copy of the password that were sent,
 // so that a login which was cut short can begin again without a question, and a
-// good password be kept. There is no password where the gateway asked for it
-// more than once: a later one may have been a code.
-func (c *Client) Answered() (user string, password []byte) { return "", nil }
+// good password be kept. The password is nil where more than one was sent: a
+// later one may have been a code.
+func (c *Client) Answered() (user string, password []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.user, bytes.Clone(c.sent)
+}
 
 // Handle answers what the gateway begins; it is an ike.Config.Transaction. A
 // REQUEST of XAuth is answered from what is stored or by asking the person; a
 // SET of XAUTH-STATUS ends the login; a SET of anything else is a pushed
 // configuration. The answer is the caller's, who may overwrite the values in it
 // once it is sent.
-func (c *Client) Handle(ctx context.Context, sa *ike.SA, request isakmp.Configuration) *isakmp.Configuration {
+func (c *Client) Handle(ctx context.Context, _ *ike.SA, request isakmp.Configuration) *isakmp.Configuration {
+	switch {
+	case request.Type == isakmp.CfgRequest && isXAuth(request):
+		return c.request(ctx, request)
+	case request.Type == isakmp.CfgRequest:
+		// Mode Config the other way round: there is nothing that we'd assign.
+		return &isakmp.Configuration{Type: isakmp.CfgReply, Identifier: request.Identifier}
+	case request.Type == isakmp.CfgSet && isXAuth(request):
+		return c.status(request)
+	case request.Type == isakmp.CfgSet:
+		return c.takePush(request)
+	}
 	return nil
+}
+
+// request answers a REQUEST. One question is answered at a time: what repeats it
+// joins it, another waits for its turn.
+func (c *Client) request(ctx context.Context, request isakmp.Configuration) *isakmp.Configuration {
+	q := readQuestion(request)
+	ctx, q.cancel = context.WithCancelCause(ctx)
+	defer q.cancel(nil)
+	for {
+		open, mine := c.enter(q)
+		if mine {
+			c.resolve(ctx, q)
+			return c.leave(q)
+		}
+		select {
+		case <-open.done:
+		case <-ctx.Done():
+		}
+		if q.sameAs(open) {
+			return c.leave(open)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// enter opens q where no question is open, else joins the open one if q repeats it.
+func (c *Client) enter(q *question) (open *question, mine bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open != nil {
+		if q.sameAs(c.open) {
+			c.open.users++
+		}
+		return c.open, false
+	}
+	c.open = q
+	return q, true
+}
+
+// resolve finds the answer to the open question. What can't be answered is
+// replied to with STATUS = FAIL, and ends the login.
+func (c *Client) resolve(ctx context.Context, q *question) {
+	var reply []isakmp.Attribute
+	err := c.failed()
+	if err == nil {
+		reply, err = c.answer(ctx, q)
+	}
+	if err != nil {
+		reply = []isakmp.Attribute{isakmp.TV(isakmp.AttrXAuthStatus, isakmp.XAuthFail)}
+	}
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if q.dropped = ctx.Err() != nil; err != nil && !q.dropped {
+		c.finish(err)
+	}
+	q.reply, c.open, c.quiet = reply, nil, time.Now()
+	close(q.done)
+}
+
+// leave is the REPLY to one of the REQUESTs that share q; the last one
+// overwrites q's own copy. It is nil where the gateway waits for none.
+func (c *Client) leave(q *question) *isakmp.Configuration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	reply := &isakmp.Configuration{Type: isakmp.CfgReply, Identifier: q.identifier}
+	for _, a := range q.reply {
+		a.Value = bytes.Clone(a.Value)
+		reply.Attributes = append(reply.Attributes, a)
+	}
+	if q.users--; q.users == 0 {
+		for _, a := range q.reply {
+			clear(a.Value)
+		}
+	}
+	if q.dropped {
+		return nil
+	}
+	return reply
+}
+
+// note remembers what was answered.
+func (c *Client) note(asked []uint16, answers map[uint16][]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answered = c.answered || len(asked) > 0
+	if user, ok := answers[isakmp.AttrXAuthUserName]; ok {
+		c.user = string(user)
+	}
+	if password, ok := answers[isakmp.AttrXAuthUserPassword]; ok {
+		clear(c.sent)
+		c.sent = nil
+		if c.passwords++; c.passwords == 1 {
+			c.sent = bytes.Clone(password)
+		}
+	}
+}
+
+// askedAgain says whether q wants a password after one was sent.
+func (c *Client) askedAgain(q *question) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.passwords > 0 && slices.Contains(q.asked, isakmp.AttrXAuthUserPassword)
+}
+
+// status takes the SET that ends a login. "The remote side may send no other
+// STATUS"; some gateways add a configuration. The ACK echoes the STATUS, as
+// vpnc and libreswan do, where the draft wants no attribute.
+func (c *Client) status(set isakmp.Configuration) *isakmp.Configuration {
+	ack := &isakmp.Configuration{Type: isakmp.CfgAck, Identifier: set.Identifier}
+	ok := false
+	var rest []isakmp.Attribute
+	for _, a := range set.Attributes {
+		switch {
+		case a.Type == isakmp.AttrXAuthStatus:
+			n, err := a.Uint()
+			ok = err == nil && n == isakmp.XAuthOK
+			ack.Attributes = []isakmp.Attribute{{Type: a.Type, Basic: a.Basic, Value: bytes.Clone(a.Value)}}
+		case a.Type < isakmp.AttrXAuthType || a.Type > isakmp.AttrXAuthAnswer:
+			rest = append(rest, a)
+		}
+	}
+	if ack.Attributes == nil {
+		return ack // nothing that means anything to us: no outcome
+	}
+	message := messageOf(set)
+	if message != "" {
+		c.cfg.Log.Info("the gateway says", "message", message)
+	}
+	if ok && len(rest) > 0 {
+		c.takePush(isakmp.Configuration{Type: isakmp.CfgSet, Attributes: rest})
+	}
+	c.settle(ok, message)
+	return ack
+}
+
+// errSettled ends a prompt that the gateway waits for no longer.
+var errSettled = errors.New("the gateway has ended the login")
+
+// settle ends a login; the next one starts afresh.
+func (c *Client) settle(ok bool, message string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open != nil {
+		c.open.cancel(errSettled)
+	}
+	switch {
+	case !ok:
+		c.finish(&RefusedError{Message: message})
+	case !c.answered && !c.cfg.Optional:
+		c.finish(ErrUnasked)
+	default:
+		c.finish(nil)
+		c.answered, c.passwords = false, 0
+	}
+}
+
+// finish notes the first outcome; c.mu is held.
+func (c *Client) finish(err error) {
+	select {
+	case <-c.done:
+	default:
+		c.err = err
+		close(c.done)
+	}
+}
+
+// failed is the outcome, where it is an error.
+func (c *Client) failed() error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return nil
+	}
 }
 
 // Wait returns nil once the gateway has let the user in. Errors: ErrRefused,
 // ErrNoRequest and ErrNoStatus with the time waited, ErrUnasked, ErrType,
-// prompt.ErrCancelled, prompt.ErrNotInteractive, the SA's error where it ends,
-// ctx's cause. A login that was refused after its stored password was sent, and
-// for which nobody can be asked, is ErrRefused and prompt.ErrNotInteractive.
-func (c *Client) Wait(ctx context.Context, sa *ike.SA) error { return nil }
+// prompt.ErrCancelled, prompt.ErrNotInteractive, ErrUnanswered, the SA's error
+// where it ends, ctx's cause. Where the gateway asks for the password again and
+// there is nobody to answer, it is both ErrRefused and prompt.ErrNotInteractive.
+// The time that a person takes isn't counted as the gateway's.
+func (c *Client) Wait(ctx context.Context, sa *ike.SA) error {
+	began := time.Now()
+	silence := time.NewTimer(c.cfg.Patience)
+	defer silence.Stop()
+	for {
+		select {
+		case <-c.done:
+			return c.err
+		case <-sa.Done():
+			return c.cutShort(sa.Err())
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+				return c.silent(began)
+			}
+			return context.Cause(ctx)
+		case <-silence.C:
+			rest := c.remaining(began)
+			if rest <= 0 {
+				return c.silent(began)
+			}
+			silence.Reset(rest)
+		}
+	}
+}
+
+// remaining is how much longer the gateway is waited for.
+func (c *Client) remaining(began time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open != nil {
+		return c.cfg.Patience
+	}
+	if c.quiet.After(began) {
+		began = c.quiet
+	}
+	return c.cfg.Patience - time.Since(began)
+}
+
+// silent is the error for a gateway that doesn't go on.
+func (c *Client) silent(began time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.quiet.IsZero() {
+		return fmt.Errorf("%w: waited %v", ErrNoRequest, time.Since(began).Round(time.Second))
+	}
+	return fmt.Errorf("%w: waited %v", ErrNoStatus, time.Since(c.quiet).Round(time.Second))
+}
+
+// cutShort is the error for an SA that ended before the login did. A gateway
+// that deletes it upon our answer didn't like the answer: some never send a
+// STATUS of FAIL.
+func (c *Client) cutShort(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if failed := c.failed(); failed != nil {
+		return failed
+	}
+	if c.answered && errors.Is(err, ike.ErrDeleted) {
+		return &RefusedError{Cause: err}
+	}
+	return err
+}

@@ -6,9 +6,11 @@
 //	question.go   a REQUEST read, made into a prompt.Prompt, and answered
 //	server.go     the gateway's side: rounds of questions, then the STATUS
 //	modecfg.go    Mode Config: pull and push, from both sides
-//	assigned.go   what a gateway assigns, read from attributes and written to them
+//	assigned.go   what a gateway assigns, read from attributes
+//	answer.go     … and written to them
 //	unity.go      the attributes of Cisco Unity
 //	name.go       domain names that may reach a resolver's file
+//	error.go      why there is no login
 //
 // Sources: draft-beaulieu-ike-xauth-02 (October 2001), generic authentication
 // (section 6.3, type 0), any number of rounds; draft-dukes-ike-mode-cfg-02
