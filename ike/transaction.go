@@ -46,7 +46,9 @@ func (sa *SA) Transact(ctx context.Context, c isakmp.Configuration) (isakmp.Conf
 		if answer, err = readConfiguration(m); err != nil {
 			return err
 		}
-		if answer.Type != want || answer.Identifier != c.Identifier {
+		// Not RFC: strongSwan's clients answer with identifier 0. The message ID and
+		// HASH tell well enough what is answered.
+		if answer.Type != want || answer.Identifier != c.Identifier && answer.Identifier != 0 {
 			return fmt.Errorf("ATTR payload: %v with identifier %d answers nothing that was asked", answer.Type, answer.Identifier)
 		}
 		return nil
