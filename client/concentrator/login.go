@@ -127,6 +127,7 @@ var errPassword = errors.New("unknown user or wrong password")
 // authenticate runs XAuth. by is the user that phase 1 proved, if it did.
 func (g *Gateway) authenticate(ctx context.Context, sa *ike.SA, group *Group, by *User) (string, error) {
 	server := &xauth.Server{
+		Tries: 1, // who sends a password by itself sends the same again
 		Verify: func(ctx context.Context, sa *ike.SA, user string, password []byte) error {
 			return g.judge(ctx, sa.Path().Remote.Addr(), group, by, user, password)
 		},
