@@ -79,7 +79,7 @@ type NAT struct {
 
 	// NonIKEMarker: ESP in UDP goes between the ports of IKE, which stay what they
 	// were, behind eight octets of zero; IKE has no marker
-	// (draft-ietf-ipsec-udp-encaps-01, section 2.2, with NAT traversal of drafts 00
+	// (draft-ietf-ipsec-udp-encaps-01, which goes with NAT traversal of drafts 00
 	// and 01).
 	NonIKEMarker bool
 
