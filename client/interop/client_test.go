@@ -101,6 +101,24 @@ func TestPosternUsesPushedNameServer(t *testing.T) {
 	client.quit(before)
 }
 
+// Without any privilege there is no TUN device: programs reach the hosts through a port of ours.
+func TestPosternRootless(t *testing.T) {
+	needStrongSwan(t)
+	need(t, "setpriv")
+	t.Parallel()
+	l := newLab(t, true)
+	l.serve()
+	l.swanGateway(labSwan)
+	before := l.client.network()
+	p := labSwan.profile()
+	delete(p, "interface")
+	client := l.rootless(p, "--forward", "8080:"+host2+":"+servicePort)
+	client.up()
+	l.client.must("@transfer", "127.0.0.1:8080", "1048576")
+	l.staysOutside(host1)
+	client.quit(before)
+}
+
 // What a gateway refuses ends postern with the code that scripts know, and changes nothing on the machine.
 func TestPosternIsRefused(t *testing.T) {
 	needStrongSwan(t)

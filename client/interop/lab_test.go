@@ -91,6 +91,10 @@ func newLab(t *testing.T, behindNAT bool) *lab {
 		type filter hook forward priority 0
 		iifname "outside" counter drop
 		oifname "outside" drop
+	}
+	chain input {
+		type filter hook input priority 0
+		meta l4proto esp counter
 	}`)
 	return l
 }
@@ -142,17 +146,18 @@ func (n *node) set(parameter, value string) {
 	n.must("sh", "-c", "echo "+value+" >/proc/sys/"+parameter)
 }
 
-// nft loads one chain, whose closing braces stand on lines of their own.
-func (n *node) nft(chain string) {
+// nft loads chains, whose closing braces stand on lines of their own.
+func (n *node) nft(chains string) {
 	n.lab.t.Helper()
-	file := n.lab.write(n.name+".nft", "table inet lab {\n"+chain+"\n}\n")
+	file := n.lab.write(n.name+".nft", "table inet lab {\n"+chains+"\n}\n")
 	n.must("nft", "-f", file)
 }
 
-// refused counts the clear packets from outside that the gateway was asked to forward and dropped.
-func (l *lab) refused() int {
+// counted tells the packets that the first counter of one of the gateway's chains saw: in "forward" those from outside
+// that were asked to be forwarded in clear, and dropped; in "input" ESP as IP protocol 50.
+func (l *lab) counted(chain string) int {
 	l.t.Helper()
-	out := l.gateway.must("nft", "list", "chain", "inet", "lab", "forward")
+	out := l.gateway.must("nft", "list", "chain", "inet", "lab", chain)
 	m := regexp.MustCompile(`packets (\d+)`).FindStringSubmatch(out)
 	if m == nil {
 		l.t.Fatalf("no counter in %q", out)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,7 +35,7 @@ var built = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	c := exec.Command("go", "build", "-o", dir+"/", "./cmd/...")
+	c := exec.Command("go", "build", "-o", dir+"/", "./cmd/postern", "./cmd/concentrator")
 	c.Dir = "../.."
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {
@@ -54,9 +55,6 @@ func removeBuilt() {
 // program returns the path of postern or concentrator.
 func program(t *testing.T, name string) string {
 	t.Helper()
-	if _, err := os.Stat("../../cmd/" + name + "/main.go"); err != nil && os.Getenv("POSTERN_BIN") == "" {
-		t.Skip(name + " is not built yet")
-	}
 	dir, err := built()
 	if err != nil {
 		t.Fatal(err)
@@ -96,15 +94,38 @@ func (p settings) with(change settings) settings {
 type postern struct{ *process }
 
 // postern starts `postern run` in the lab's client.
-func (l *lab) postern(p settings, args ...string) *postern {
+func (l *lab) postern(p settings) *postern {
+	l.t.Helper()
+	return &postern{l.client.start(nil, program(l.t, "postern"), "run", l.profile(p), "--json", "--no-prompt")}
+}
+
+// rootless starts `postern run --rootless` in the lab's client, as somebody without any privilege.
+func (l *lab) rootless(p settings, args ...string) *postern {
+	l.t.Helper()
+	const nobody = 65534
+	file := l.profile(p)
+	own := copyProgram(l.t, program(l.t, "postern"), l.folder("rootless"))
+	for _, path := range []string{file, own, filepath.Dir(own)} {
+		if err := os.Chown(path, nobody, nobody); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(l.dir, 0o711); err != nil {
+		l.t.Fatal(err)
+	}
+	run := []string{"setpriv", "--reuid", strconv.Itoa(nobody), "--regid", strconv.Itoa(nobody), "--clear-groups", "--no-new-privs"}
+	run = append(run, own, "run", file, "--json", "--no-prompt", "--rootless")
+	return &postern{l.client.start(nil, append(run, args...)...)}
+}
+
+// profile writes a profile file.
+func (l *lab) profile(p settings) string {
 	l.t.Helper()
 	text, err := toml.Marshal(map[string]any(p))
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	file := l.write("lab.toml", string(text))
-	run := append([]string{program(l.t, "postern"), "run", file, "--json", "--no-prompt"}, args...)
-	return &postern{l.client.start(nil, run...)}
+	return l.write("lab.toml", string(text))
 }
 
 // A snapshot is what these tests read of a status object.

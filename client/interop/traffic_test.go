@@ -26,11 +26,11 @@ func (n *node) ping(address string) {
 // TCP each way. The client's address inside the tunnel is inner.
 func (l *lab) carries(inner, host string) {
 	l.t.Helper()
-	refused := l.refused()
+	refused := l.counted("forward")
 	l.client.ping(host)
 	l.inside.ping(inner)
 	l.client.must("@transfer", host+":"+servicePort, "1048576")
-	if n := l.refused() - refused; n != 0 {
+	if n := l.counted("forward") - refused; n != 0 {
 		l.t.Errorf("%s: %d packets came to the gateway in clear", host, n)
 	}
 }
@@ -38,11 +38,11 @@ func (l *lab) carries(inner, host string) {
 // staysOutside ends the test unless a packet for the host leaves the client in clear, to be dropped by the gateway.
 func (l *lab) staysOutside(host string) {
 	l.t.Helper()
-	refused := l.refused()
+	refused := l.counted("forward")
 	if _, err := l.client.try("@ping", host, "56", "500ms"); err == nil {
 		l.t.Errorf("%s is reached through the tunnel", host)
 	}
-	if l.refused() == refused {
+	if l.counted("forward") == refused {
 		l.t.Errorf("no packet for %s came to the gateway in clear", host)
 	}
 }
