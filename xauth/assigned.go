@@ -36,17 +36,18 @@ type Assigned struct {
 
 // Limits on what one gateway assigns. Chosen here.
 const (
-	maxNetworks = 1024
+	maxNetworks = 512
 	maxServers  = 16
 	maxDomains  = 256
-	maxText     = 4096 // characters
-	maxVersion  = 255  // characters
-	maxDropped  = 32   // errors that ParseAssigned returns
+	maxText     = 4096  // characters
+	maxVersion  = 255   // characters
+	maxList     = 16384 // octets of a list of names
+	maxDropped  = 32    // errors that ParseAssigned returns
 )
 
 // ParseAssigned reads a REPLY or SET. Attributes may come in any order, repeat
 // and be unknown. A value that isn't what it must be is dropped, and an error
-// names it. Of two addresses the last counts.
+// names it, up to the thirty-second. Of two addresses the last counts.
 func ParseAssigned(c isakmp.Configuration) (*Assigned, []error) {
 	r := reader{a: new(Assigned), mask: 32}
 	for _, a := range c.Attributes {
@@ -99,7 +100,7 @@ func (r *reader) attribute(a isakmp.Attribute) {
 	case isakmp.AttrInternalIP6Subnet:
 		err = r.subnet(a, subnet6Size)
 	case isakmp.AttrApplicationVersion:
-		r.a.Version = prompt.Clean(string(a.Value), maxVersion)
+		r.a.Version = prompt.Clean(head(a.Value, maxVersion), maxVersion)
 	default:
 		err = r.unity(a)
 	}
@@ -112,12 +113,12 @@ func (r *reader) attribute(a isakmp.Attribute) {
 func (r *reader) unity(a isakmp.Attribute) (err error) {
 	switch a.Type {
 	case isakmp.AttrUnityBanner:
-		r.a.Banner = prompt.CleanText(string(a.Value), maxText)
+		r.a.Banner = prompt.CleanText(head(a.Value, maxText), maxText)
 	case isakmp.AttrUnitySavePassword:
 		err = r.number(a, 0xffff, func(n uint64) { r.a.SavePassword = n != 0 })
 	case isakmp.AttrUnityDefDomain:
 		var name string
-		if name, err = domainName(strings.Trim(string(a.Value), " \x00")); err == nil {
+		if name, err = domainName(strings.Trim(head(a.Value, maxName), " \x00")); err == nil {
 			r.a.Domain = name
 		}
 	case isakmp.AttrUnitySplitDNS:
@@ -210,9 +211,15 @@ func (r *reader) subnet(a isakmp.Attribute, size int) error {
 
 // names reads a list, keeps what check lets pass, and none twice.
 func (r *reader) names(a isakmp.Attribute, into *[]string, limit int, check func(string) (string, error)) {
-	for _, w := range words(a.Value) {
+	if len(a.Value) > maxList {
+		r.drop(a.Type, fmt.Errorf("a list of %d octets", len(a.Value)))
+		return
+	}
+	for w := range words(a.Value) {
 		name, err := check(w)
 		switch {
+		case err != nil && len(r.dropped) == maxDropped:
+			return
 		case err != nil:
 			r.drop(a.Type, err)
 		case slices.Contains(*into, name):

@@ -113,7 +113,7 @@ func TestParseAssigned(t *testing.T) {
 			xauth.Assigned{Networks: prefixes("10.0.0.0/8")},
 			[]string{
 				"attribute 28676: 13 octets behind the last entry", "attribute 28676: network 10.0.0.0: the mask has holes",
-				"attribute 28676: network 127.0.0.0/8 isn't of hosts elsewhere", "attribute 28676: network 224.0.0.0/4 isn't of hosts elsewhere",
+				"attribute 28676: network 127.0.0.0: not of hosts elsewhere", "attribute 28676: network 224.0.0.0: not of hosts elsewhere",
 			},
 		},
 		{
@@ -203,7 +203,7 @@ func TestLimits(t *testing.T) {
 	as = append(as, isakmp.TLV(28676, networks), isakmp.TLV(28672, []byte(strings.Repeat("x", 5000))))
 	a, dropped := xauth.ParseAssigned(isakmp.Configuration{Attributes: as})
 	got := []int{len(a.DNS), len(a.BackupServers), len(a.SplitDNS), len(a.Networks), len([]rune(a.Banner)), len(dropped)}
-	if d := cmp.Diff([]int{16, 16, 256, 1024, 4096, 32}, got); d != "" {
+	if d := cmp.Diff([]int{16, 16, 256, 512, 4096, 32}, got); d != "" {
 		t.Error(d)
 	}
 }
@@ -227,11 +227,14 @@ func TestAttributes(t *testing.T) {
 	if d := cmp.Diff(&xauth.Assigned{Networks: both.Networks}, got, compareAddrs); d != "" {
 		t.Error(d)
 	}
+	if a, dropped := xauth.ParseAssigned(isakmp.Configuration{Attributes: []isakmp.Attribute{isakmp.TLV(28675, make([]byte, 16385))}}); len(dropped) != 1 {
+		t.Error(a, dropped)
+	}
 	var many xauth.Assigned
 	for i := range 5000 {
 		many.Networks = append(many.Networks, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0}), 24))
 	}
-	if as := many.Attributes([]isakmp.Attribute{wants(28676)}); len(as) != 5 || len(as[4].Value) != 904*14 {
+	if as := many.Attributes([]isakmp.Attribute{wants(28676)}); len(as) != 10 || len(as[9].Value) != 392*14 {
 		t.Error(len(as))
 	}
 }

@@ -111,6 +111,9 @@ func (c *Client) alreadyPushed() *Assigned {
 	}
 }
 
+// maxAcked is how many attributes an ACK names. Chosen here.
+const maxAcked = 256
+
 // takePush keeps a pushed configuration until somebody wants it; a newer one
 // takes its place. The ACK names what was taken, without values
 // (draft-dukes-ike-mode-cfg-02, section 3.1).
@@ -121,7 +124,7 @@ func (c *Client) takePush(set isakmp.Configuration) *isakmp.Configuration {
 	c.pushed <- a
 	c.mu.Unlock()
 	ack := &isakmp.Configuration{Type: isakmp.CfgAck, Identifier: set.Identifier}
-	for _, v := range set.Attributes {
+	for _, v := range set.Attributes[:min(len(set.Attributes), maxAcked)] {
 		if !slices.ContainsFunc(ack.Attributes, func(a isakmp.Attribute) bool { return a.Type == v.Type }) {
 			ack.Attributes = append(ack.Attributes, isakmp.TLV(v.Type, nil))
 		}

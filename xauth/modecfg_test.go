@@ -51,6 +51,10 @@ func TestConfigure(t *testing.T) {
 	give := func(_ context.Context, _ *ike.SA, c isakmp.Configuration) *isakmp.Configuration {
 		return whole.Reply(c)
 	}
+	never := func(context.Context, *ike.SA, isakmp.Configuration) *isakmp.Configuration {
+		t.Error("a REQUEST after the push")
+		return nil
+	}
 	silence := func(context.Context, *ike.SA, isakmp.Configuration) *isakmp.Configuration { return nil }
 	slowly := func(ctx context.Context, sa *ike.SA, c isakmp.Configuration) *isakmp.Configuration {
 		time.Sleep(5 * time.Second)
@@ -69,7 +73,7 @@ func TestConfigure(t *testing.T) {
 	}{
 		{"pull", give, nil, 0, &whole, nil},
 		{"pull, answered late", slowly, nil, 0, &whole, nil},
-		{"push before pull", silence, push(other()), time.Second, other(), nil},
+		{"push before pull", never, push(other()), time.Second, other(), nil},
 		{"push while the request is on its way", silence, push(other()), 0, other(), nil},
 		{"push overtakes the reply", slowly, push(other()), 0, other(), nil},
 		{"two pushes", silence, func(ctx context.Context, sa *ike.SA) error {

@@ -2,8 +2,10 @@ package xauth
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"postern/client/prompt"
 )
@@ -57,8 +59,8 @@ func hostName(s string) (string, error) {
 
 // words splits a list as liberally as gateways write them: by commas, blanks,
 // semicolons, line ends or zeros.
-func words(v []byte) []string {
-	return strings.FieldsFunc(string(v), func(r rune) bool {
+func words(v []byte) iter.Seq[string] {
+	return strings.FieldsFuncSeq(string(v), func(r rune) bool {
 		return strings.ContainsRune(",; \t\r\n\x00", r)
 	})
 }
@@ -71,3 +73,18 @@ func isHost(a netip.Addr) bool {
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 func notAHost(a netip.Addr) error { return fmt.Errorf("%v isn't the address of a host", a) }
+
+// head is the beginning of a text, as much as may be n characters, so that a
+// text of any length costs little to clean.
+func head(v []byte, n int) string {
+	if end := n * utf8.UTFMax; len(v) > end {
+		for end > 0 && !utf8.RuneStart(v[end]) {
+			end--
+		}
+		v = v[:end]
+	}
+	if !utf8.Valid(v) {
+		v = v[:min(len(v), n)] // an octet is a character
+	}
+	return string(v)
+}

@@ -76,13 +76,13 @@ func readQuestion(request isakmp.Configuration) *question {
 
 // messageOf is the gateway's MESSAGE, cleaned; several are lines of one.
 func messageOf(c isakmp.Configuration) string {
-	var lines []string
+	var all string
 	for _, a := range c.Attributes {
-		if a.Type == isakmp.AttrXAuthMessage && len(a.Value) > 0 {
-			lines = append(lines, prompt.CleanText(string(a.Value), maxMessage))
+		if a.Type == isakmp.AttrXAuthMessage && len(a.Value) > 0 && len(all) < maxMessage {
+			all += prompt.CleanText(head(a.Value, maxMessage), maxMessage) + "\n"
 		}
 	}
-	return prompt.CleanText(strings.Join(lines, "\n"), maxMessage)
+	return prompt.CleanText(all, maxMessage)
 }
 
 // sameAs says whether q repeats an open question. "The identifier … is the same

@@ -29,6 +29,7 @@ const (
 
 // splitNetworks reads entries of 14 octets; the last may end behind the mask.
 func (r *reader) splitNetworks(t uint16, v []byte, into *[]netip.Prefix) {
+	*into = slices.Grow(*into, min(len(v)/subnetSize, maxNetworks-len(*into)))
 	for len(v) >= splitEntry {
 		r.network(t, v[:subnetSize], into)
 		v = v[splitEntry:]
@@ -47,7 +48,7 @@ func (r *reader) network(t uint16, v []byte, into *[]netip.Prefix) {
 	a, _ := netip.AddrFromSlice(v[:len(v)/2])
 	n, err := maskLength(v[len(v)/2:])
 	if err != nil {
-		r.drop(t, fmt.Errorf("network %v: %w", a, err))
+		r.dropNetwork(t, a, err)
 		return
 	}
 	r.addNetwork(t, netip.PrefixFrom(a, n), into)
@@ -57,12 +58,26 @@ func (r *reader) addNetwork(t uint16, p netip.Prefix, into *[]netip.Prefix) {
 	p = p.Masked()
 	switch a := p.Addr(); {
 	case p.Bits() > 0 && (a.IsLoopback() || a.IsMulticast()):
-		r.drop(t, fmt.Errorf("network %v isn't of hosts elsewhere", p))
+		r.dropNetwork(t, a, errNobody)
 	case slices.Contains(*into, p):
 	case len(*into) == maxNetworks:
-		r.drop(t, fmt.Errorf("network %v: more than %d", p, maxNetworks))
+		r.dropNetwork(t, a, errTooMany)
 	default:
 		*into = append(*into, p)
+	}
+}
+
+// There may be thousands of networks in a message: an error costs nothing until
+// it is kept.
+var (
+	errHoles   = errors.New("the mask has holes")
+	errNobody  = errors.New("not of hosts elsewhere")
+	errTooMany = fmt.Errorf("more than %d", maxNetworks)
+)
+
+func (r *reader) dropNetwork(t uint16, a netip.Addr, err error) {
+	if len(r.dropped) < maxDropped {
+		r.drop(t, fmt.Errorf("network %v: %w", a, err))
 	}
 }
 
@@ -71,7 +86,7 @@ func maskLength(mask []byte) (int, error) {
 	m := binary.BigEndian.Uint32(mask)
 	n := bits.LeadingZeros32(^m)
 	if m<<n != 0 {
-		return 0, errors.New("the mask has holes")
+		return 0, errHoles
 	}
 	return n, nil
 }
