@@ -340,6 +340,9 @@ func (d dialogue) run(t *testing.T) {
 	if d.want != nil && err != nil && d.wantGateway != errFailReply && l.gateway.Err() == nil {
 		t.Error("gateway: the SA lives on")
 	}
+	if len(l.identifiers) > 1 {
+		t.Errorf("identifiers %v in one login", l.identifiers)
+	}
 	p.done()
 }
 

@@ -106,6 +106,7 @@ func TestConfigure(t *testing.T) {
 			if err := <-done; err != nil {
 				t.Error("gateway:", err)
 			}
+			time.Sleep(time.Second) // whatever was sent arrives
 		}
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { run(t, nil) })

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -27,13 +28,15 @@ type lab struct {
 	client  *xauth.Client
 	sa      *ike.SA // the client's
 	gateway *ike.SA
-	log     bytes.Buffer
-	logMu   sync.Mutex
+
+	mu          sync.Mutex
+	log         bytes.Buffer
+	identifiers map[uint16]bool // of what the gateway sent
 }
 
 func (l *lab) Write(b []byte) (int, error) {
-	l.logMu.Lock()
-	defer l.logMu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.log.Write(b)
 	return len(b), nil
 }
@@ -42,7 +45,7 @@ func (l *lab) Write(b []byte) (int, error) {
 // Call it inside synctest.
 func connect(t *testing.T, cfg xauth.ClientConfig, serve func(context.Context, *ike.SA, isakmp.Configuration) *isakmp.Configuration, fault iketest.Fault) *lab {
 	t.Helper()
-	l := &lab{T: t, pipe: iketest.NewPipe()}
+	l := &lab{T: t, pipe: iketest.NewPipe(), identifiers: make(map[uint16]bool)}
 	l.pipe.SetFault(fault)
 	log := slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg.Log = log.With("end", "client")
@@ -64,7 +67,7 @@ func connect(t *testing.T, cfg xauth.ClientConfig, serve func(context.Context, *
 	var err error
 	l.sa, err = ike.Dial(t.Context(), l.pipe.A, l.pipe.ToB, ike.Config{
 		Methods: methods, Proposals: proposals, Log: log.With("end", "client"), Secret: []byte("key"),
-		Identity: isakmp.ID{Type: isakmp.IDKeyID, Data: []byte("staff")}, Transaction: l.client.Handle,
+		Identity: isakmp.ID{Type: isakmp.IDKeyID, Data: []byte("staff")}, Transaction: l.handle,
 	})
 	if err != nil {
 		t.Fatal("dial:", err)
@@ -73,6 +76,13 @@ func connect(t *testing.T, cfg xauth.ClientConfig, serve func(context.Context, *
 		t.Fatal("accept:", err)
 	}
 	return l
+}
+
+func (l *lab) handle(ctx context.Context, sa *ike.SA, c isakmp.Configuration) *isakmp.Configuration {
+	l.mu.Lock()
+	l.identifiers[c.Identifier] = true
+	l.mu.Unlock()
+	return l.client.Handle(ctx, sa, c)
 }
 
 func (l *lab) close() {
@@ -93,8 +103,10 @@ func (l *lab) close() {
 type person struct {
 	*testing.T
 	steps []step
+
 	mu    sync.Mutex
 	next  int
+	given []prompt.Answers
 }
 
 // step is one prompt as it must be, and what comes of it.
@@ -131,6 +143,10 @@ func (p *person) ask(ctx context.Context, q prompt.Prompt) (prompt.Answers, erro
 		name, value, _ := strings.Cut(a, "=")
 		answers[name] = prompt.Answer(value)
 	}
+	kept := maps.Clone(answers)
+	p.mu.Lock()
+	p.given = append(p.given, kept)
+	p.mu.Unlock()
 	return answers, s.err
 }
 
@@ -139,6 +155,13 @@ func (p *person) done() {
 	defer p.mu.Unlock()
 	if p.next != len(p.steps) {
 		p.Errorf("%d prompts, want %d", p.next, len(p.steps))
+	}
+	for _, answers := range p.given {
+		for name, a := range answers {
+			if bytes.Trim(a, "\x00") != nil {
+				p.Errorf("%q wasn't overwritten", name)
+			}
+		}
 	}
 }
 
