@@ -39,11 +39,20 @@ const replacedLives = 30 * time.Second
 
 var anyIPv4 = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 
+// refusal is why a client gets no child, and what it is told.
+type refusal struct {
+	who    netip.AddrPort
+	why    error
+	notify *ike.NotifyError
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("refused to %v: %v", r.who, r.why) }
+func (r *refusal) Unwrap() error { return r.notify }
+
 // quick says what to take from a Quick Mode of the client's.
 func (c *client) quick(ctx context.Context, sa *ike.SA, o ike.QuickOffer) (*ike.ChildConfig, error) {
 	refuse := func(t isakmp.NotifyType, why error) (*ike.ChildConfig, error) {
-		c.g.log.Info("quick mode refused", "peer", sa.Path().Remote, "notify", t, "error", why)
-		return nil, fmt.Errorf("%w: %w", why, &ike.NotifyError{Type: t})
+		return nil, &refusal{sa.Path().Remote, why, &ike.NotifyError{Type: t}}
 	}
 	if err := c.waitAdmitted(ctx, quickEarly); err != nil {
 		return refuse(isakmp.NotifyAuthenticationFailed, err)
@@ -72,7 +81,7 @@ func (c *client) quick(ctx context.Context, sa *ike.SA, o ike.QuickOffer) (*ike.
 func (c *client) reachable(sa *ike.SA) error {
 	switch encapsulated := sa.Info().NAT.Encapsulate(); {
 	case encapsulated && !sa.Path().Marker:
-		return errors.New("the client's NAT traversal is a draft that stays on port 500")
+		return errors.New("the client sends ESP in UDP without port 4500, which is a draft of NAT traversal not spoken here")
 	case !encapsulated && c.g.nat == ike.NATForce:
 		return errors.New("the client knows no NAT traversal, and no socket for IP protocol 50 is open")
 	}

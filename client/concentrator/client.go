@@ -95,7 +95,7 @@ func (c *client) serve(sa *ike.SA) error {
 	c.sa, c.group = sa, group
 	c.g.join(c, name)
 	close(c.admitted)
-	if c.initialContact.Load() {
+	if sa.Info().InitialContact || c.initialContact.Load() {
 		c.g.supersede(c)
 	}
 
