@@ -10,8 +10,10 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,18 +57,23 @@ func newEnd(t *testing.T, f Framing, mtu int, dns []netip.Addr, addresses ...str
 }
 
 // backToBack joins a client, 10.9.0.2, and an office, 10.20.0.1, by ESP in UDP
-// over loopback. The office is its own DNS server.
-func backToBack(t *testing.T) (client, office *end) {
+// over loopback. The office is its own DNS server. lose, if not nil, says for
+// each packet whether it is lost.
+func backToBack(t *testing.T, lose func() bool) (client, office *end) {
 	t.Helper()
 	office = newEnd(t, Encapsulated, 1400, nil, "10.20.0.1", "fd00:20::1")
 	client = newEnd(t, ByRemotePort, 1400, []netip.Addr{netip.MustParseAddr("10.20.0.1")}, "10.9.0.2", "fd00:9::2")
 	here, there := selectors("10.9.0.2/32", "fd00:9::2/128"), selectors("10.20.0.0/16", "fd00:20::/64")
-	c := newPair(t, 0x1001, 0x2001, here, there, func(p [][]byte) error {
-		return client.carrier.SendESP(p, Path{Remote: office.carrier.LocalAddr()})
-	})
-	o := newPair(t, 0x2001, 0x1001, there, here, func(p [][]byte) error {
-		return office.carrier.SendESP(p, Path{Remote: client.carrier.LocalAddr()})
-	})
+	send := func(from, to *end) func([][]byte) error {
+		return func(packets [][]byte) error {
+			if lose != nil {
+				packets = slices.DeleteFunc(slices.Clone(packets), func([]byte) bool { return lose() })
+			}
+			return from.carrier.SendESP(packets, Path{Remote: to.carrier.LocalAddr()})
+		}
+	}
+	c := newPair(t, 0x1001, 0x2001, here, there, send(client, office))
+	o := newPair(t, 0x2001, 0x1001, there, here, send(office, client))
 	for _, err := range []error{client.tunnel.Add(c), office.tunnel.Add(o)} {
 		if err != nil {
 			t.Fatal(err)
@@ -82,7 +89,7 @@ func deadline(t *testing.T) context.Context {
 }
 
 func TestUDPEchoThroughTunnel(t *testing.T) {
-	client, office := backToBack(t)
+	client, office := backToBack(t, nil)
 	for _, address := range []string{"10.20.0.1:7", "[fd00:20::1]:7"} {
 		echo, err := office.net.ListenPacket("udp", address)
 		if err != nil {
@@ -127,7 +134,44 @@ func TestUDPEchoThroughTunnel(t *testing.T) {
 
 // TestTCPThroughTunnel sends 1 MiB each way at once.
 func TestTCPThroughTunnel(t *testing.T) {
-	client, office := backToBack(t)
+	client, office := backToBack(t, nil)
+	bulk(t, client, office)
+	for name, e := range map[string]*end{"client": client, "office": office} {
+		if s := e.tunnel.Stats(); s.In.Drops.Integrity+s.In.Drops.Malformed+s.In.Drops.Selectors+s.Out.Drops.Send > 0 || s.In.Octets < 2<<20 {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
+
+// TestTCPThroughLoss: the stack's TCP recovers fast from an outage, and from
+// the loss of single packets.
+func TestTCPThroughLoss(t *testing.T) {
+	const outage = 30 * time.Millisecond
+	var packets, lost atomic.Int64
+	var until atomic.Pointer[time.Time]
+	client, office := backToBack(t, func() bool {
+		n := packets.Add(1)
+		if n == 500 {
+			end := time.Now().Add(outage)
+			until.Store(&end)
+		}
+		end := until.Load()
+		lose := n%100 == 0 || end != nil && time.Now().Before(*end)
+		if lose {
+			lost.Add(1)
+		}
+		return lose
+	})
+	begin := time.Now()
+	bulk(t, client, office)
+	if took := time.Since(begin); took > 15*time.Second || lost.Load() < 20 {
+		t.Errorf("%d packets lost: %v", lost.Load(), took)
+	}
+}
+
+// bulk sends 1 MiB each way at once, by IPv4 and then by IPv6.
+func bulk(t *testing.T, client, office *end) {
+	t.Helper()
 	data := make([]byte, 1<<20)
 	for i := range data {
 		data[i] = byte(i * i >> 8)
@@ -173,16 +217,11 @@ func TestTCPThroughTunnel(t *testing.T) {
 		exchange("client", conn)
 		serving.Wait()
 	}
-	for name, e := range map[string]*end{"client": client, "office": office} {
-		if s := e.tunnel.Stats(); s.In.Drops.Integrity+s.In.Drops.Malformed+s.In.Drops.Selectors+s.Out.Drops.Send > 0 || s.In.Octets < 2<<20 {
-			t.Errorf("%s: %+v", name, s)
-		}
-	}
 }
 
 // TestLookupThroughTunnel: names are asked of the server inside, and of it alone.
 func TestLookupThroughTunnel(t *testing.T) {
-	client, office := backToBack(t)
+	client, office := backToBack(t, nil)
 	conn, err := office.net.ListenPacket("udp", "10.20.0.1:53")
 	if err != nil {
 		t.Fatal(err)
