@@ -26,8 +26,10 @@ type child struct {
 	renewed bool      // a newer one carries its traffic
 }
 
-// overlap is how long an old child goes on receiving beside the new one.
-const overlap = 30 * time.Second
+const (
+	overlap    = 30 * time.Second // how long an old child goes on receiving beside the new one
+	rekeyPause = 10 * time.Second // before a renewal that failed is tried again
+)
 
 // quick makes the children that the connection needs: one for everything, or one
 // for each network in turn.
@@ -156,8 +158,8 @@ func (s *session) activate(c *child) {
 
 // keep renews a child in time, and drops it when its life is over.
 func (s *session) keep(c *child) {
-	for next := c.rekey; s.sleepUntil(next); next = time.Now().Add(10 * time.Second) {
-		if s.isRenewed(c) || time.Until(c.expires) < time.Second {
+	for next := c.rekey; s.sleepUntil(next); next = time.Now().Add(rekeyPause) {
+		if s.isRenewed(c) || !time.Now().Before(c.expires) {
 			break
 		}
 		made, err := s.makeChild(s.ctx, []ike.ESPProposal{c.Proposal}, c.Local, c.Remote)
