@@ -1,7 +1,6 @@
 package ike
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -121,7 +120,7 @@ func (x *exchange) linger(ctx context.Context, accept acceptFunc, insist func() 
 			}
 		case d := <-x.inbox:
 			if x.isRepeat(d) {
-				if x.isLast(d) {
+				if x.isAnswered(d) {
 					x.repeat()
 				}
 				continue
@@ -193,7 +192,7 @@ func (x *exchange) await(ctx context.Context, accept acceptFunc, pause func(time
 		case d := <-x.inbox:
 			if x.isRepeat(d) {
 				x.credit += amplification * len(d.Octets)
-				if !x.leads && x.isLast(d) {
+				if !x.leads && x.isAnswered(d) {
 					x.repeat()
 				}
 				continue
@@ -404,8 +403,10 @@ func (x *exchange) isRepeat(d Datagram) bool {
 	return false
 }
 
-func (x *exchange) isLast(d Datagram) bool {
-	s := sha256.Sum256(d.Octets)
+// isAnswered says whether d repeats the message that our last one answers: the
+// peer can't have got that. If the peer had the last word there is nothing to
+// repeat; two ends that did would never stop.
+func (x *exchange) isAnswered(d Datagram) bool {
 	n := len(x.accepted)
-	return n > 0 && bytes.Equal(s[:], x.accepted[n-1][:])
+	return n > 0 && x.sentHint == x.count && x.accepted[n-1] == sha256.Sum256(d.Octets)
 }

@@ -19,7 +19,7 @@ import (
 //	                         <--    HDR*, IDir, HASH_R
 //
 // Vendor IDs ride on the first two messages, NAT-D on the middle two (RFC 3947,
-// section 3.2), INITIAL-CONTACT on the fifth.
+// section 3.2), INITIAL-CONTACT on the fifth, RESPONDER-LIFETIME on the sixth.
 
 func (p *phase1) mainInitiator(ctx context.Context) (*keys, error) {
 	// HDR, SA  -->  <--  HDR, SA
@@ -127,9 +127,11 @@ func (p *phase1) mainResponder(ctx context.Context, first Datagram) (*keys, erro
 		}
 	}
 	p.idirB = p.ourID()
-	err = p.x.finish(
-		isakmp.Payload{Type: isakmp.PayloadID, Body: p.idirB},
-		p.psk.prove(p.schedule.hashR(k, p.saiB, p.idirB)))
+	prove := []isakmp.Payload{
+		{Type: isakmp.PayloadID, Body: p.idirB},
+		p.psk.prove(p.schedule.hashR(k, p.saiB, p.idirB)),
+	}
+	err = p.x.finish(append(prove, p.ourLifetime()...)...)
 	k.lastBlock = p.x.iv
 	return k, err
 }

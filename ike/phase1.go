@@ -309,6 +309,15 @@ func (p *phase1) initialContact() []isakmp.Payload {
 	return []isakmp.Payload{{Type: isakmp.PayloadNotify, Body: n.Marshal()}}
 }
 
+// ourLifetime is RESPONDER-LIFETIME where ours is shorter than what was offered.
+func (p *phase1) ourLifetime() []isakmp.Payload {
+	if p.life == p.chosen.life {
+		return nil
+	}
+	spi := append(append([]byte(nil), p.link.ckyI[:]...), p.link.ckyR[:]...)
+	return []isakmp.Payload{lifetimeNotice(isakmp.ProtoISAKMP, spi, p.life)}
+}
+
 // refuse tells a peer in clear why its first message isn't answered.
 func (p *phase1) refuse(t isakmp.NotifyType) {
 	n := isakmp.Notify{DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoISAKMP, Type: t}

@@ -111,6 +111,19 @@ func readPhase1(t isakmp.Transform) (r phase1Transform, err error) {
 	return r, nil
 }
 
+// lifetimeNotice is the RESPONDER-LIFETIME payload that tells an initiator of a
+// shorter life time than it offered (RFC 2407, section 4.6.3.1).
+func lifetimeNotice(protocol isakmp.ProtocolID, spi []byte, life time.Duration) isakmp.Payload {
+	n := isakmp.Notify{
+		DOI: isakmp.DOIIPsec, Protocol: protocol, SPI: spi, Type: isakmp.NotifyResponderLifetime,
+		Data: isakmp.AppendAttributes(nil, []isakmp.Attribute{
+			isakmp.TV(isakmp.ESPAttrLifeType, isakmp.LifeSeconds),
+			isakmp.Number(isakmp.ESPAttrLifeDuration, uint32(life/time.Second)),
+		}),
+	}
+	return isakmp.Payload{Type: isakmp.PayloadNotify, Body: n.Marshal()}
+}
+
 // seconds is a life time, cut to ten years.
 func seconds(v uint64) time.Duration {
 	return time.Duration(min(v, 10*365*24*3600)) * time.Second

@@ -246,6 +246,9 @@ func (q *quick) takeOffer(ctx context.Context, m *isakmp.Message) ([]isakmp.Payl
 	if !offer.NoIDs {
 		answer = append(answer, q.ids()...)
 	}
+	if life := shorter(q.cfg.Lifetime, q.chosen.life); life != q.chosen.life {
+		answer = append(answer, lifetimeNotice(isakmp.ProtoESP, uint32b(q.ourSPI), life))
+	}
 	return answer, nil
 }
 
