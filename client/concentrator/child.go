@@ -140,7 +140,7 @@ func (c *client) behind(local ike.Selector) []tun.Selector {
 	return all
 }
 
-// install makes a child receive. It sends from settle on.
+// install makes a child receive. It takes over the sending from others in settle.
 func (c *client) install(k *ike.Child) (*child, error) {
 	suite, err := suite(k.Proposal)
 	if err != nil {
@@ -166,7 +166,13 @@ func (c *client) install(k *ike.Child) (*child, error) {
 	g := c.g
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err := g.tunnel.AddInbound(ch.pair); err != nil {
+	add := g.tunnel.AddInbound
+	if !c.session.sends(ch) {
+		// The answer to the client's first packet may overtake message 3, and there
+		// is no other child for it.
+		add = g.tunnel.Add
+	}
+	if err := add(ch.pair); err != nil {
 		return nil, err
 	}
 	c.session.children[ch.inbound] = ch
@@ -174,6 +180,21 @@ func (c *client) install(k *ike.Child) (*child, error) {
 		ch.expire(k.Lifetime, "its life time is over")
 	}
 	return ch, nil
+}
+
+// same says whether two children are for the same traffic.
+func (ch *child) same(other *child) bool {
+	return ch.local == other.local && ch.remote == other.remote
+}
+
+// sends says whether a child for the same traffic is in use. g.mu is held.
+func (s *session) sends(ch *child) bool {
+	for _, other := range s.children {
+		if other.active && other.same(ch) {
+			return true
+		}
+	}
+	return false
 }
 
 // send is for the tunnel's pump.
@@ -193,8 +214,8 @@ func (ch *child) seen(from tun.Path) {
 	}
 }
 
-// settle makes a child send, or forgets it when its Quick Mode failed. What it
-// succeeds goes on receiving for a while.
+// settle makes a child the one that sends, or forgets it when its Quick Mode
+// failed. What it succeeds goes on receiving for a while.
 func (ch *child) settle(err error) {
 	s, g := ch.session, ch.session.g
 	g.mu.Lock()
@@ -213,7 +234,7 @@ func (ch *child) settle(err error) {
 	g.log.Info("child", "user", s.user, "group", s.group.Name, "local", ch.local, "remote", ch.remote, "suite", ch.suite, "udp", ch.udp)
 	mine := ch.client.Load()
 	for _, old := range s.children {
-		if old != ch && old.active && !old.replaced && (old.client.Load() != mine || old.local == ch.local && old.remote == ch.remote) {
+		if old != ch && old.active && !old.replaced && (old.client.Load() != mine || old.same(ch)) {
 			old.replaced = true
 			old.expire(replacedLives, "it was replaced")
 		}

@@ -369,6 +369,7 @@ func TestChildrenOutliveTheirSA(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(time.Second)
 		old.sa.Close()
 		time.Sleep(time.Second)
 		old.carries(inner, host)
@@ -443,6 +444,7 @@ func TestGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, testConf)
 		d, _ := l.connected(alice)
+		before := len(l.pipe.Sent())
 		l.g.Close()
 		select {
 		case <-d.sa.Done():
@@ -452,8 +454,8 @@ func TestGoodbye(t *testing.T) {
 		case <-time.After(time.Second):
 			t.Error("the client isn't told")
 		}
-		if len(d.gone) != 1 {
-			t.Errorf("%d children deleted, want 1", len(d.gone))
+		if n := len(l.pipe.Sent()) - before; n != 2 {
+			t.Errorf("%d messages, want a Delete of the child and one of the SA", n)
 		}
 	})
 }

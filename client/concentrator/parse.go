@@ -184,7 +184,7 @@ func (c *Config) checkUser(u *User, addresses map[netip.Addr]string) error {
 	}
 	if u.Address.IsValid() {
 		if other := addresses[u.Address]; other != "" {
-			return fmt.Errorf("Address: %v is %q's", u.Address, other)
+			return fmt.Errorf("%s: %v is %q's", "Address", u.Address, other)
 		}
 		addresses[u.Address] = u.Name
 	}
