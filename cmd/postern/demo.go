@@ -214,9 +214,13 @@ func fetch(ctx context.Context, proxy string) (fetched, error) {
 	return fetched{demoPage, answer.StatusCode, len(body), fmt.Sprintf("%x", sum), time.Since(began), string(body)}, nil
 }
 
-// text is an HTML page without its tags, enough to be read on a terminal.
+// text is an HTML page without its head and its tags, enough to be read on a
+// terminal.
 func text(page string) string {
 	var b strings.Builder
+	if _, body, ok := strings.Cut(page, "<body"); ok {
+		page = "<body" + body
+	}
 	in := false
 	for _, r := range page {
 		switch {

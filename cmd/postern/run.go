@@ -73,6 +73,7 @@ than the profile demands, 130 and 143 interrupted before the connection was up.`
 }
 
 func run(out io.Writer, name string, f *runFlags) error {
+	noCoreDumps()
 	p, err := loadProfile(name, f)
 	if err != nil {
 		return client.Explain(err)
