@@ -83,14 +83,15 @@ func run(out io.Writer, name string, f *runFlags) error {
 		return err
 	}
 	defer o.KeyLog.Close()
+	var show shower = &jsonLines{encoder: json.NewEncoder(out)}
+	if !f.json {
+		s := &screen{out: os.Stderr, quiet: f.quiet}
+		show, o.Ask = s, s.asking(o.Ask)
+	}
 	c := client.New(p, o)
 
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	var show shower = &screen{out: os.Stderr, quiet: f.quiet}
-	if f.json {
-		show = &jsonLines{encoder: json.NewEncoder(out)}
-	}
 	watched := make(chan struct{})
 	go func() { defer close(watched); watch(ctx, c, show) }()
 	stopSignals := handleSignals(c, cancel)

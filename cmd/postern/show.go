@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postern/client"
+	"postern/client/prompt"
 )
 
 // shower shows a connection as it changes.
@@ -83,7 +84,6 @@ var phaseNames = map[client.State]string{
 	client.Resolving:       "looking up the gateway",
 	client.Connecting:      "phase 1: agreeing on keys",
 	client.Authenticating:  "logging in",
-	client.WaitingForInput: "waiting for you",
 	client.Configuring:     "setting up the tunnel",
 	client.Rekeying:        "renewing keys",
 	client.Reconnecting:    "reconnecting",
@@ -117,6 +117,9 @@ func (t *screen) show(st client.Status) {
 			fmt.Fprintln(t.out, "  note:", w)
 		}
 	}
+	if st.State == client.WaitingForInput {
+		return // the question itself is shown
+	}
 	if st.State == t.state && (st.Reason == nil || st.Reason.Message == t.reason) {
 		return
 	}
@@ -139,6 +142,16 @@ func (t *screen) show(st client.Status) {
 			t.reason = st.Reason.Message
 			fmt.Fprintln(t.out, "  "+st.Reason.Error())
 		}
+	}
+}
+
+// asking lets a question have the screen for itself: what happens meanwhile is
+// shown after it.
+func (t *screen) asking(ask prompt.Func) prompt.Func {
+	return func(ctx context.Context, p prompt.Prompt) (prompt.Answers, error) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		return ask(ctx, p)
 	}
 }
 
