@@ -138,7 +138,12 @@ func (p *phase1) announce(payloads ...isakmp.Payload) []isakmp.Payload {
 			break
 		}
 	}
-	ids = append(ids, vidDPD, vidUnity)
+	ids = append(ids, vidDPD)
+	if p.initiator || p.features.unity {
+		// A peer that doesn't speak Unity, but knows it, would take our announcement
+		// for the use of it, and ask for 0.0.0.0/0 without reading what is assigned.
+		ids = append(ids, vidUnity)
+	}
 	if p.cfg.NATTraversal != NATOff {
 		if p.initiator {
 			for v := natRFC3947; v > natNone; v-- {
