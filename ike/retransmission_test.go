@@ -224,7 +224,8 @@ func TestQuestionRepeatedWhileAPersonThinks(t *testing.T) {
 		if n := asked.Load(); n != 1 {
 			t.Errorf("asked %d times", n)
 		}
-		if n := len(of(r.Sent(), true, isakmp.ExchangeTransaction)); n != 1 {
+		// One more at most: to a repeat that crossed the answer.
+		if n := len(of(r.Sent(), true, isakmp.ExchangeTransaction)); n == 0 || n > 2 {
 			t.Errorf("answered %d times", n)
 		}
 	})
