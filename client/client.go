@@ -101,14 +101,14 @@ func (c *Client) Run(ctx context.Context) error {
 		}
 		began := time.Now()
 		err = s.serve(ctx)
-		s.close()
-		c.drop()
 		if ctx.Err() != nil {
-			c.set(Down, nil)
+			s.close()
+			c.drop(Down, nil)
 			return nil
 		}
 		c.log.Warn("connection lost", "error", err)
-		c.set(Reconnecting, Explain(err))
+		c.drop(Reconnecting, Explain(err))
+		s.close()
 		if time.Since(began) > time.Minute {
 			pause = time.Second
 		}
@@ -209,12 +209,13 @@ func (c *Client) update(f func(*Status)) {
 	c.changed = make(chan struct{})
 }
 
-// drop forgets what belonged to the last session.
-func (c *Client) drop() {
-	c.mu.Lock()
-	c.session = nil
-	c.mu.Unlock()
-	c.update(func(st *Status) { st.IKE, st.Tunnel, st.SAs, st.Traffic = nil, nil, nil, nil })
+// drop changes the state to one without a session.
+func (c *Client) drop(s State, r *Reason) {
+	c.update(func(st *Status) {
+		c.session = nil // update holds the lock
+		st.State, st.Since, st.Reason = s, time.Now(), r
+		st.IKE, st.Tunnel, st.SAs, st.Traffic = nil, nil, nil, nil
+	})
 }
 
 // Status is a snapshot.
