@@ -265,18 +265,21 @@ func (ch *child) expire(after time.Duration, why string) {
 	ch.expiry = time.AfterFunc(after, func() { ch.end(why) })
 }
 
-// end tells the peer that the child is gone, and drops it.
+// end tells the peer that the child is gone, and drops it. The peer may have put
+// it under its newest SA, as strongSwan does, and not look for it elsewhere.
 func (ch *child) end(why string) {
-	g := ch.session.g
+	s, g := ch.session, ch.session.g
 	g.mu.Lock()
-	found := ch.session.children[ch.inbound] == ch
+	found := s.children[ch.inbound] == ch && len(s.clients) > 0
+	var newest *client
 	if found {
+		newest = s.clients[len(s.clients)-1]
 		ch.drop()
 	}
 	g.mu.Unlock()
 	if found {
-		g.log.Info("child over", "user", ch.session.user, "reason", why)
-		_ = ch.client.Load().sa.DeleteChild(ch.inbound)
+		g.log.Info("child over", "user", s.user, "reason", why)
+		_ = newest.sa.DeleteChild(ch.inbound)
 	}
 }
 
