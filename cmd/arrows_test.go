@@ -34,14 +34,18 @@ var arrows = map[string][]string{
 	"stamp": {"ike", "ike/isakmp", "client/prompt"},
 	"gui":   {"client/localapi", "client/profile", "client/prompt", "client/secret"},
 
-	"client":              {"ike", "ike/isakmp", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client/profile", "client/prompt", "client/localapi"},
-	"client/concentrator": {"ike", "ike/isakmp", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet"},
-	"client/interop":      {},
+	"client": {"ike", "ike/isakmp", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client/profile", "client/prompt", "client/localapi"},
+	"client/concentrator": {
+		"ike", "ike/isakmp", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet", "client/prompt", "client/concentrator/radius",
+	},
+	"client/concentrator/radius":       {"client/prompt"},
+	"client/concentrator/radiusserver": {"client/concentrator/radius"},
+	"client/interop":                   {},
 
 	"cmd": {},
 	"cmd/postern": {
 		"ike", "ike/isakmp", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client", "client/concentrator",
-		"client/localapi", "client/profile", "client/prompt", "client/secret",
+		"client/localapi", "client/profile", "client/prompt", "client/secret", "client/concentrator/radiusserver",
 	},
 	"cmd/postern-gui":  {"gui", "client/localapi"},
 	"cmd/concentrator": {"client/concentrator"},
@@ -50,7 +54,7 @@ var arrows = map[string][]string{
 // only lists packages outside the module, by prefix, with the packages of the module that may import them.
 var only = map[string][]string{
 	"fyne.io/":         {"gui", "cmd/postern-gui"},
-	"layeh.com/radius": {"client/concentrator"},
+	"layeh.com/radius": {"client/concentrator/radius", "client/concentrator/radiusserver"},
 }
 
 // never lists packages outside the module, by name, that a package of the module must not import: the protocol knows
