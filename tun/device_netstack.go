@@ -70,8 +70,9 @@ func OpenNetstack(addresses, dns []netip.Addr, mtu int) (Device, *Net, error) {
 // configure gives the stack its interface, addresses and routes.
 func (d *netstack) configure(addresses []netip.Addr) error {
 	// After a burst of loss the stack's RACK sends two segments per retransmission
-	// timeout, for minutes; without it, it recovers within one.
-	sack, recovery, control := tcpip.TCPSACKEnabled(true), tcpip.TCPRecovery(0), tcpip.CongestionControlOption("cubic")
+	// timeout, for minutes; without it, it recovers in one. Its CUBIC's congestion
+	// window can become 0, which ends a connection's sending for good.
+	sack, recovery, control := tcpip.TCPSACKEnabled(true), tcpip.TCPRecovery(0), tcpip.CongestionControlOption("reno")
 	for _, option := range []tcpip.SettableTransportProtocolOption{&sack, &recovery, &control} {
 		if err := d.stack.SetTransportProtocolOption(tcp.ProtocolNumber, option); err != nil {
 			return fmt.Errorf("TCP option %T: %v", option, err)
