@@ -41,6 +41,9 @@ type Options struct {
 // DefaultMTU fits every cipher into UDP over a path of 1,500 octets.
 const DefaultMTU = 1400
 
+// mainModeKeys is how many keys ike tries on a peer.
+const mainModeKeys = 16
+
 // Gateway is a running concentrator.
 type Gateway struct {
 	cfg     *Config
@@ -115,6 +118,9 @@ func newGateway(cfg *Config, o Options, r *ike.Router, sendESP func([][]byte, ik
 		g.verify = cfg.verify
 	}
 	g.stopped, g.stop = context.WithCancel(context.Background())
+	if n := len(cfg.keys(ike.Hello{})); n > mainModeKeys {
+		g.log.Warn("more keys than are tried in Main Mode; give some groups a Peer", "keys", n, "tried", mainModeKeys)
+	}
 	return g
 }
 

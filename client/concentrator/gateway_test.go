@@ -1,8 +1,11 @@
 package concentrator
 
 import (
+	"encoding/binary"
 	"errors"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +14,7 @@ import (
 	"postern/ike"
 	"postern/ike/iketest"
 	"postern/ike/isakmp"
+	"postern/tun"
 	"postern/xauth"
 )
 
@@ -293,7 +297,7 @@ func TestRekey(t *testing.T) {
 			t.Errorf("%d octets in, want %d: the old child's count too", s.In, 3*33)
 		}
 		// The client deletes its child.
-		if err := d.sa.DeleteChild(l.spis()[0]); err != nil {
+		if err := d.sa.DeleteChild(l.children()[0].outbound); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
@@ -303,15 +307,13 @@ func TestRekey(t *testing.T) {
 	})
 }
 
-// spis are the outbound SPIs of the first session.
-func (l *lab) spis() []uint32 {
+// children are those of all sessions.
+func (l *lab) children() []*child {
 	l.g.mu.Lock()
 	defer l.g.mu.Unlock()
-	var all []uint32
+	var all []*child
 	for _, s := range l.g.sessions {
-		for _, ch := range s.children {
-			all = append(all, ch.outbound)
-		}
+		all = slices.AppendSeq(all, maps.Values(s.children))
 	}
 	return all
 }
@@ -436,6 +438,39 @@ func TestLostThirdMessage(t *testing.T) {
 		l.pipe.SetFault(nil)
 		time.Sleep(time.Minute)
 		d.carries(inner, host)
+	})
+}
+
+// TestNATRebinding: the gateway follows its client to where authentic packets come
+// from, and nowhere else.
+func TestNATRebinding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, testConf)
+		outside := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(addr("203.0.113.5"), port) }
+		l.pipe.SetNAT(func(netip.AddrPort) netip.AddrPort { return outside(40000) })
+		d, inner := l.connected(alice)
+		at := outside(40000)
+		d.seenAs.Store(&at)
+		d.carries(inner, host)
+		if s := l.g.Sessions()[0]; s.Peer != at || !s.UDP {
+			t.Fatalf("alice is at %v, in UDP: %v", s.Peer, s.UDP)
+		}
+		forged := binary.BigEndian.AppendUint32(nil, l.children()[0].inbound)
+		forged = append(forged, make([]byte, 96)...)
+		forged[7] = 200 // the sequence number
+		l.g.tunnel.Deliver([]tun.Datagram{{Data: forged, From: tun.Path{Remote: outside(6666), Marker: true}}})
+		if s := l.g.Sessions()[0]; s.Peer != at {
+			t.Errorf("alice is at %v after a forged packet", s.Peer)
+		}
+		at = outside(50000)
+		d.seenAs.Store(&at)
+		d.carries(inner, host)
+		if s := l.g.Sessions()[0]; s.Peer != at {
+			t.Errorf("alice is at %v, want %v", s.Peer, at)
+		}
+		if to := l.sent.Load().Remote; to != at {
+			t.Errorf("ESP went to %v, want %v", to, at)
+		}
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,6 +62,7 @@ type lab struct {
 	g    *Gateway
 	dev  *tuntest.Device // behind the gateway
 	log  *slog.Logger
+	sent atomic.Pointer[ike.Path] // where the gateway's latest ESP went
 
 	mu      sync.Mutex
 	clients []*dialer
@@ -94,6 +96,7 @@ func newLab(t *testing.T, conf string) *lab {
 
 // deliver brings the gateway's ESP to the clients.
 func (l *lab) deliver(packets [][]byte, to ike.Path, _ bool) error {
+	l.sent.Store(&to)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.clients {
@@ -122,7 +125,8 @@ type dialer struct {
 	login  *xauth.Client
 	tunnel *tun.Tunnel
 	dev    *tuntest.Device
-	gone   chan uint32 // SPIs that the gateway deleted
+	gone   chan uint32                    // SPIs that the gateway deleted
+	seenAs atomic.Pointer[netip.AddrPort] // where its ESP comes from; nil: from where it is
 }
 
 // dial makes phase 1.
@@ -220,6 +224,9 @@ func (d *dialer) install(k *ike.Child) error {
 		In: in, Out: out, Local: []tun.Selector{tun.Selector(k.Local)}, Remote: []tun.Selector{tun.Selector(k.Remote)},
 		Send: func(packets [][]byte) error {
 			p := d.sa.Path()
+			if a := d.seenAs.Load(); a != nil {
+				p.Local = *a
+			}
 			for _, packet := range packets {
 				d.l.g.tunnel.Deliver([]tun.Datagram{{Data: append([]byte(nil), packet...), From: tun.Path{Local: p.Remote, Remote: p.Local, Marker: p.Marker}}})
 			}
