@@ -8,13 +8,16 @@ import (
 	"postern/ike/isakmp"
 )
 
-// Aggressive Mode, authenticated with a pre-shared key (RFC 2409, section 5.4):
+// Aggressive Mode (RFC 2409, section 5):
 //
 //	     Initiator                          Responder
 //	    -----------                        -----------
 //	     HDR, SA, KE, Ni, IDii  -->
 //	                            <--    HDR, SA, KE, Nr, IDir, HASH_R
 //	     HDR, HASH_I            -->
+//
+// With signatures (section 5.1), [ CERT, ] SIG_I stands for HASH_I and [ CERT, ]
+// SIG_R for HASH_R; the first two messages then ask for certificates.
 //
 // Vendor IDs ride on the first two messages, NAT-D on the last two (RFC 3947,
 // section 3.2), INITIAL-CONTACT on the last. The RFC's diagram has the last
@@ -29,23 +32,29 @@ func (p *phase1) aggressiveInitiator(ctx context.Context) (*keys, error) {
 		return nil, err
 	}
 	defer p.dh.clear()
+	payloads := []isakmp.Payload{
+		{Type: isakmp.PayloadSA, Body: p.saiB}, ke, ni, {Type: isakmp.PayloadID, Body: p.idiiB},
+	}
+	payloads = append(payloads, p.certificateRequests(p.cfg.methods()...)...)
 	var k *keys
 	m, err := p.x.roundTrip(ctx, func(m *isakmp.Message) (err error) {
 		k, err = p.takeAggressive(m)
 		return err
-	}, p.announce(
-		isakmp.Payload{Type: isakmp.PayloadSA, Body: p.saiB}, ke, ni,
-		isakmp.Payload{Type: isakmp.PayloadID, Body: p.idiiB})...)
+	}, p.announce(payloads...)...)
 	if err != nil {
 		return nil, err
 	}
 	p.features.noteFirst(m)
+	p.noteRequests(m)
 	p.natDiscovered(m)
 	p.float()
 	p.x.protect(k, k.iv)
 
 	// HDR*, HASH_I  -->
-	prove := []isakmp.Payload{p.psk.prove(p.schedule.hashI(k, p.saiB, p.idiiB))}
+	prove, err := p.auth.prove(p, p.proofI(k))
+	if err != nil {
+		return nil, err
+	}
 	prove = append(prove, p.natDiscovery()...)
 	err = p.x.finish(append(prove, p.initialContact()...)...)
 	k.lastBlock = p.x.iv
@@ -65,26 +74,25 @@ func (p *phase1) takeAggressive(m *isakmp.Message) (*keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.link.ckyR = m.ResponderCookie
-	k, err := p.checkAggressive(m, body)
+	p.link.ckyR, p.idirB = m.ResponderCookie, body
+	k, err := p.checkAggressive(m, id)
 	if err != nil {
 		p.link.ckyR = isakmp.Cookie{} // the next answer may be the true one
 		return nil, err
 	}
-	p.idirB = body
 	return k, p.vouched(id)
 }
 
-// checkAggressive makes the keys and verifies HASH_R with them.
-func (p *phase1) checkAggressive(m *isakmp.Message, idirB []byte) (*keys, error) {
+// checkAggressive makes the keys and verifies HASH_R or SIG_R with them.
+func (p *phase1) checkAggressive(m *isakmp.Message, id isakmp.ID) (*keys, error) {
 	if err := p.agree(); err != nil {
 		return nil, err
 	}
-	k, err := p.deriveKeys(p.psk)
+	k, err := p.deriveKeys(p.auth)
 	if err != nil {
 		return nil, err
 	}
-	return k, p.psk.check(m, p.schedule.hashR(k, p.saiB, idirB))
+	return k, p.auth.check(p, m, id, p.proofR(k))
 }
 
 func (p *phase1) aggressiveResponder(ctx context.Context, first Datagram) (*keys, error) {
@@ -104,20 +112,24 @@ func (p *phase1) aggressiveResponder(ctx context.Context, first Datagram) (*keys
 
 	// <--  HDR, SA, KE, Nr, IDir, HASH_R    HDR*, HASH_I  -->
 	p.idirB = p.ourID()
-	payloads := []isakmp.Payload{
+	proof, err := p.auth.prove(p, p.proofR(k))
+	if err != nil {
+		return nil, err
+	}
+	payloads := append([]isakmp.Payload{
 		{Type: isakmp.PayloadSA, Body: p.sarB},
 		{Type: isakmp.PayloadKE, Body: p.schedule.gxr},
 		{Type: isakmp.PayloadNonce, Body: p.nrB},
 		{Type: isakmp.PayloadID, Body: p.idirB},
-		p.psk.prove(p.schedule.hashR(k, p.saiB, p.idirB)),
-	}
+	}, proof...)
+	payloads = append(payloads, p.certificateRequests(p.chosen.method)...)
 	if err := p.x.transmit(append(p.announce(payloads...), p.natDiscovery()...)); err != nil {
 		return nil, err
 	}
 	p.x.protect(k, k.iv)
 	p.x.clearAllowed = true
 	m, err = p.x.await(ctx, func(m *isakmp.Message) error {
-		if err := p.psk.check(m, p.schedule.hashI(k, p.saiB, p.idiiB)); err != nil {
+		if err := p.auth.check(p, m, id, p.proofI(k)); err != nil {
 			return err
 		}
 		return p.vouched(id)
@@ -132,7 +144,8 @@ func (p *phase1) aggressiveResponder(ctx context.Context, first Datagram) (*keys
 	return k, nil
 }
 
-// recognise finds the initiator's group by its identity and makes the keys.
+// recognise finds the initiator's pre-shared key, if that is the method, by its
+// identity, and makes the keys.
 func (p *phase1) recognise(m *isakmp.Message) (k *keys, id isakmp.ID, err error) {
 	if err := p.takeKE(m); err != nil {
 		return nil, id, err
@@ -142,12 +155,15 @@ func (p *phase1) recognise(m *isakmp.Message) (k *keys, id isakmp.ID, err error)
 		return nil, id, err
 	}
 	p.idiiB = body
-	groups := p.cfg.Groups(Hello{Remote: p.link.path.Load().Remote, Identity: &id, Method: p.chosen.method})
-	if len(groups) == 0 {
-		p.refuse(isakmp.NotifyInvalidIDInformation)
-		return nil, id, fmt.Errorf("aggressive mode: message 1: no group is called %v", id)
+	p.noteRequests(m)
+	if family(p.chosen.method) == isakmp.AuthPSK {
+		groups := p.cfg.Groups(Hello{Remote: p.link.path.Load().Remote, Identity: &id, Method: p.chosen.method})
+		if len(groups) == 0 {
+			p.refuse(isakmp.NotifyInvalidIDInformation)
+			return nil, id, fmt.Errorf("aggressive mode: message 1: no group is called %v", id)
+		}
+		p.auth, p.group = preShared(groups[0].Secret), groups[0].Name
 	}
-	p.psk, p.group = groups[0].Secret, groups[0].Name
 	if _, _, err := p.newKE(p.chosen.Group); err != nil {
 		return nil, id, err
 	}
@@ -155,6 +171,6 @@ func (p *phase1) recognise(m *isakmp.Message) (k *keys, id isakmp.ID, err error)
 	if err := p.agree(); err != nil {
 		return nil, id, err
 	}
-	k, err = p.deriveKeys(p.psk)
+	k, err = p.deriveKeys(p.auth)
 	return k, id, err
 }

@@ -2,6 +2,7 @@ package ike
 
 import (
 	"context"
+	"crypto"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -40,8 +41,25 @@ type Config struct {
 
 	Secret []byte // Dial: the pre-shared key
 	// Groups, for Accept, are whose pre-shared keys to try for a peer. More than
-	// sixteen aren't tried.
+	// sixteen aren't tried. It isn't asked under the methods without such a key.
 	Groups func(Hello) []Group
+
+	// Credentials are our keys for the methods with signatures and RSA encryption.
+	// The first that fits the method counts. Accept takes no method that has none.
+	Credentials []Credential
+	// AlwaysSendCertificate sends our certificates to a peer that didn't ask, too.
+	AlwaysSendCertificate bool
+	// Authorities are the DER encoded names of those whose certificates we ask the
+	// peer for; none: anybody's.
+	Authorities [][]byte
+	// Verify judges a peer's certificates, holds its identity against them, and
+	// returns the public key (*rsa.PublicKey, *ecdsa.PublicKey, *dsa.PublicKey) that
+	// it must sign with. Nothing but what phase 1 itself takes was sent by then. It
+	// is called for messages that anybody may have sent, and it must be quick:
+	// phase 1 waits for it. Needed where the peer signs or its public key encrypts.
+	Verify func(Evidence) (crypto.PublicKey, error)
+	// MinKeyBits is the shortest modulus of a peer's RSA or DSS key; 0: 1024.
+	MinKeyBits int
 
 	NATTraversal   NATTraversal
 	InitialContact bool // tell the peer that we remember no other SA with it

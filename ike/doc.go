@@ -6,7 +6,12 @@
 //	  phase1.go           Dial and Accept; what both modes share
 //	  main_mode.go        Main Mode                      RFC 2409, section 5.4
 //	  aggressive_mode.go  Aggressive Mode                RFC 2409, section 5.4
-//	  auth.go             pre-shared keys                RFC 2409, section 5.4
+//	  auth.go             the methods of authentication  RFC 2409, section 5
+//	  auth_psk.go         pre-shared keys                RFC 2409, section 5.4
+//	  auth_signature.go   signatures                     RFC 2409, section 5.1
+//	  auth_rsa.go         RSA signatures
+//	  auth_hybrid.go      only the gateway signs         draft-ietf-ipsec-isakmp-hybrid-auth-05
+//	  certificate.go      CERT and CERTREQ               RFC 2408, sections 3.9 and 3.10
 //	  natt.go             NAT traversal                  RFC 3947
 //	  vendorid.go         vendor IDs                     RFC 2408, section 3.16
 //	  config.go           what the caller decides

@@ -140,11 +140,13 @@ func TestLabSessions(t *testing.T) {
 
 func newReplay(t *testing.T, name string, mode Mode, proposal Proposal) *replay {
 	s := readLab(t, name)
-	cfg := &Config{Proposals: []Proposal{proposal}, Methods: []isakmp.AuthMethod{isakmp.AuthXAuthInitPSK}}
+	cfg := &Config{
+		Proposals: []Proposal{proposal}, Methods: []isakmp.AuthMethod{isakmp.AuthXAuthInitPSK},
+		Groups: func(Hello) []Group { return nil },
+	}
 	w := &Wire{router: NewRouter(func([]byte, Path) error { return nil })}
 	p := newPhase1(w, s.Messages[0].datagram().From, cfg, mode, false)
 	p.link.ckyI = isakmp.Cookie(s.Phase1[0].CkyI)
-	p.psk = preShared(s.PSK)
 	return &replay{
 		t: t, s: s, p: p, exchanges: map[uint32]*exchange{0: p.x},
 		quick: map[uint32]*quick{}, children: map[uint32]ChildKeys{},
@@ -242,9 +244,9 @@ func (r *replay) phase1(m *isakmp.Message, client bool) error {
 		return nil
 	}
 	if client {
-		return p.psk.check(m, p.schedule.hashI(r.keys, p.saiB, p.idiiB))
+		return preShared{}.check(p, m, isakmp.ID{}, p.proofI(r.keys))
 	}
-	return p.psk.check(m, p.schedule.hashR(r.keys, p.saiB, p.idirB))
+	return preShared{}.check(p, m, isakmp.ID{}, p.proofR(r.keys))
 }
 
 // deriveKeys makes the key schedule from the record's g^xy and holds it against
@@ -253,7 +255,7 @@ func (r *replay) deriveKeys() (err error) {
 	want := r.s.Phase1[0]
 	r.p.schedule.gxy = want.Gxy
 	r.p.schedule.ckyI, r.p.schedule.ckyR = r.p.link.ckyI, r.p.link.ckyR
-	if r.keys, err = r.p.deriveKeys(r.p.psk); err != nil {
+	if r.keys, err = r.p.deriveKeys(preShared(r.s.PSK)); err != nil {
 		return err
 	}
 	k := r.keys

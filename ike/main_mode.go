@@ -7,7 +7,7 @@ import (
 	"postern/ike/isakmp"
 )
 
-// Main Mode, authenticated with a pre-shared key (RFC 2409, section 5.4):
+// Main Mode (RFC 2409, section 5):
 //
 //	     Initiator                        Responder
 //	    ----------                       -----------
@@ -17,6 +17,9 @@ import (
 //	                         <--    HDR, KE, Nr
 //	     HDR*, IDii, HASH_I  -->
 //	                         <--    HDR*, IDir, HASH_R
+//
+// With signatures (section 5.1), [ CERT, ] SIG_I stands for HASH_I and [ CERT, ]
+// SIG_R for HASH_R; the middle messages then ask for certificates.
 //
 // Vendor IDs ride on the first two messages, NAT-D on the middle two (RFC 3947,
 // section 3.2), INITIAL-CONTACT on the fifth, RESPONDER-LIFETIME on the sixth.
@@ -38,18 +41,19 @@ func (p *phase1) mainInitiator(ctx context.Context) (*keys, error) {
 		return nil, err
 	}
 	defer p.dh.clear()
+	payloads := append([]isakmp.Payload{ke, ni}, p.certificateRequests(p.chosen.method)...)
 	m, err = p.x.roundTrip(ctx, func(m *isakmp.Message) error {
 		if err := p.takeKE(m); err != nil {
 			return err
 		}
 		return p.agree()
-	}, append([]isakmp.Payload{ke, ni}, p.natDiscovery()...)...)
+	}, append(payloads, p.natDiscovery()...)...)
 	if err != nil {
 		return nil, err
 	}
 	p.natDiscovered(m)
 	p.learn(m)
-	k, err := p.deriveKeys(p.psk)
+	k, err := p.deriveKeys(p.auth)
 	if err != nil {
 		return nil, err
 	}
@@ -58,10 +62,11 @@ func (p *phase1) mainInitiator(ctx context.Context) (*keys, error) {
 
 	// HDR*, IDii, HASH_I  -->  <--  HDR*, IDir, HASH_R
 	p.idiiB = p.ourID()
-	prove := []isakmp.Payload{
-		{Type: isakmp.PayloadID, Body: p.idiiB},
-		p.psk.prove(p.schedule.hashI(k, p.saiB, p.idiiB)),
+	proof, err := p.auth.prove(p, p.proofI(k))
+	if err != nil {
+		return nil, err
 	}
+	prove := append([]isakmp.Payload{{Type: isakmp.PayloadID, Body: p.idiiB}}, proof...)
 	m, err = p.x.roundTrip(ctx, func(m *isakmp.Message) error {
 		return p.checkResponder(m, k)
 	}, append(prove, p.initialContact()...)...)
@@ -106,8 +111,8 @@ func (p *phase1) mainResponder(ctx context.Context, first Datagram) (*keys, erro
 		return nil, err
 	}
 	// The keys are tried on what comes; what we send next is still in clear.
-	reply := append([]isakmp.Payload{ke, nr}, p.natDiscovery()...)
-	if err := p.x.transmit(reply); err != nil {
+	reply := append([]isakmp.Payload{ke, nr}, p.certificateRequests(p.chosen.method)...)
+	if err := p.x.transmit(append(reply, p.natDiscovery()...)); err != nil {
 		return nil, err
 	}
 	for _, g := range groups {
@@ -127,37 +132,44 @@ func (p *phase1) mainResponder(ctx context.Context, first Datagram) (*keys, erro
 		}
 	}
 	p.idirB = p.ourID()
-	prove := []isakmp.Payload{
-		{Type: isakmp.PayloadID, Body: p.idirB},
-		p.psk.prove(p.schedule.hashR(k, p.saiB, p.idirB)),
+	proof, err := p.auth.prove(p, p.proofR(k))
+	if err != nil {
+		return nil, err
 	}
+	prove := append([]isakmp.Payload{{Type: isakmp.PayloadID, Body: p.idirB}}, proof...)
 	err = p.x.finish(append(prove, p.ourLifetime()...)...)
 	k.lastBlock = p.x.iv
 	return k, err
 }
 
-// checkResponder verifies HASH_R of Main Mode message 6.
+// checkResponder verifies HASH_R or SIG_R of Main Mode message 6.
 func (p *phase1) checkResponder(m *isakmp.Message, k *keys) error {
 	body, id, err := p.takeID(m)
 	if err != nil {
 		return err
 	}
-	if err := p.psk.check(m, p.schedule.hashR(k, p.saiB, body)); err != nil {
+	p.idirB = body
+	if err := p.auth.check(p, m, id, p.proofR(k)); err != nil {
 		return err
 	}
-	p.idirB = body
 	return p.vouched(id)
 }
 
-// candidate is a group with the keys that its pre-shared key makes.
+// candidate is a group with the keys that its pre-shared key makes, or without
+// a group the keys of a method that has no such key.
 type candidate struct {
 	Group
+	auth auth
 	keys *keys
 }
 
 // tryGroups makes the keys of every group that the peer may belong to: in Main
 // Mode only the key tells who it is.
 func (p *phase1) tryGroups() ([]candidate, error) {
+	if family(p.chosen.method) != isakmp.AuthPSK {
+		k, err := p.deriveKeys(p.auth)
+		return []candidate{{auth: p.auth, keys: k}}, err
+	}
 	hello := Hello{Remote: p.link.path.Load().Remote, Method: p.chosen.method}
 	groups := p.cfg.Groups(hello)
 	if len(groups) == 0 {
@@ -165,16 +177,16 @@ func (p *phase1) tryGroups() ([]candidate, error) {
 	}
 	var cs []candidate
 	for _, g := range groups[:min(len(groups), maxGroups)] {
-		k, err := p.deriveKeys(g.Secret)
+		k, err := p.deriveKeys(preShared(g.Secret))
 		if err != nil {
 			return nil, err
 		}
-		cs = append(cs, candidate{g, k})
+		cs = append(cs, candidate{g, preShared(g.Secret), k})
 	}
 	return cs, nil
 }
 
-// checkInitiator verifies HASH_I of Main Mode message 5 under the keys that
+// checkInitiator verifies HASH_I or SIG_I of Main Mode message 5 under the keys that
 // decrypted it.
 func (p *phase1) checkInitiator(m *isakmp.Message, groups []candidate) error {
 	body, id, err := p.takeID(m)
@@ -185,11 +197,10 @@ func (p *phase1) checkInitiator(m *isakmp.Message, groups []candidate) error {
 		if g.keys != p.x.keys {
 			continue
 		}
-		p.psk = g.Secret
-		if err := p.psk.check(m, p.schedule.hashI(g.keys, p.saiB, body)); err != nil {
+		p.auth, p.idiiB, p.group = g.auth, body, g.Name
+		if err := p.auth.check(p, m, id, p.proofI(g.keys)); err != nil {
 			return err
 		}
-		p.idiiB, p.group = body, g.Name
 		return p.vouched(id)
 	}
 	return errors.New("no key")

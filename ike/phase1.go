@@ -28,10 +28,12 @@ type phase1 struct {
 	life         time.Duration
 	features     features
 	nat          NAT
-	psk          preShared
-	group        string    // a responder's: whose key it was
-	peer         isakmp.ID // authenticated
-	contact      bool      // it remembers no other SA with us
+	auth         auth
+	asked        bool          // the peer wants our certificate
+	peerCerts    []isakmp.Cert // that Verify accepted
+	group        string        // a responder's: whose pre-shared key it was
+	peer         isakmp.ID     // authenticated
+	contact      bool          // it remembers no other SA with us
 }
 
 func newPhase1(w *Wire, to Path, cfg *Config, mode Mode, initiator bool) *phase1 {
@@ -52,7 +54,9 @@ func newPhase1(w *Wire, to Path, cfg *Config, mode Mode, initiator bool) *phase1
 // complain tells an initiator in clear that its proof wasn't understood, which
 // wrong keys look like: a hint that spares it a long wait.
 func (p *phase1) complain(why error) {
-	if errors.Is(why, ErrAuthentication) {
+	if errors.Is(why, ErrCertificate) {
+		p.refuse(isakmp.NotifyInvalidCertificate)
+	} else if errors.Is(why, ErrAuthentication) {
 		p.refuse(isakmp.NotifyAuthenticationFailed)
 	} else {
 		p.refuse(isakmp.NotifyPayloadMalformed)
@@ -106,8 +110,9 @@ func clearNotify(h isakmp.Header, octets []byte) error {
 }
 
 // learn takes what rides on any message of phase 1: vendor IDs, which some peers
-// send late.
+// send late, and requests for our certificate.
 func (p *phase1) learn(m *isakmp.Message) {
+	p.noteRequests(m)
 	for _, vid := range m.All(isakmp.PayloadVendorID) {
 		p.features.note(vid)
 	}
@@ -159,12 +164,6 @@ func (p *phase1) announce(payloads ...isakmp.Payload) []isakmp.Payload {
 	return payloads
 }
 
-// isXAuth says whether the method goes on with XAuth after phase 1.
-func isXAuth(m isakmp.AuthMethod) bool {
-	return m >= isakmp.AuthXAuthInitPSK && m <= isakmp.AuthXAuthRespRSARevisedEncryption ||
-		m >= isakmp.AuthHybridInitRSA && m <= isakmp.AuthHybridRespDSS
-}
-
 // offer begins: what we'd take, strongest first.
 func (p *phase1) offer() []byte {
 	return offerPhase1(p.cfg.Proposals, p.cfg.methods(), p.cfg.Lifetime)
@@ -183,7 +182,8 @@ func (p *phase1) takeChoice(m *isakmp.Message) (err error) {
 	}
 	p.life = shorter(p.cfg.Lifetime, p.chosen.life)
 	p.schedule.proposal = p.chosen.Proposal
-	return nil
+	p.auth, err = p.authenticate(p.chosen.method)
+	return err
 }
 
 // choose answers the initiator's offer.
@@ -191,13 +191,14 @@ func (p *phase1) choose(m *isakmp.Message) (err error) {
 	if p.saiB = m.Get(isakmp.PayloadSA); p.saiB == nil {
 		return errors.New("no SA payload")
 	}
-	if p.chosen, p.sarB, err = choosePhase1(p.saiB, p.cfg.Proposals, p.cfg.methods()); err != nil {
+	if p.chosen, p.sarB, err = choosePhase1(p.saiB, p.cfg.Proposals, p.cfg.possible(false)); err != nil {
 		return err
 	}
 	p.life = shorter(p.cfg.Lifetime, p.chosen.life)
 	p.schedule.proposal = p.chosen.Proposal
 	p.features.noteFirst(m)
-	return nil
+	p.auth, err = p.authenticate(p.chosen.method)
+	return err
 }
 
 // newKE makes our half of the Diffie-Hellman exchange and our nonce.
@@ -260,13 +261,13 @@ func (p *phase1) agree() (err error) {
 	return nil
 }
 
-// deriveKeys computes the key schedule under a pre-shared key.
-func (p *phase1) deriveKeys(psk preShared) (*keys, error) {
+// deriveKeys computes the key schedule.
+func (p *phase1) deriveKeys(a auth) (*keys, error) {
 	h, err := findHash(p.chosen.Hash)
 	if err != nil {
 		return nil, err
 	}
-	return p.schedule.derive(psk.skeyid(h, p.niB, p.nrB))
+	return p.schedule.derive(a.skeyid(h, p.niB, p.nrB))
 }
 
 // forget overwrites what nobody needs once the keys are made.
@@ -360,6 +361,11 @@ func (c *Config) checkOffer() error {
 	if n := len(c.Proposals) * len(c.methods()); n > isakmp.MaxTransforms {
 		return fmt.Errorf("%d phase 1 proposals, where a peer reads %d", n, isakmp.MaxTransforms)
 	}
+	for _, m := range c.methods() {
+		if err := c.can(m, true); err != nil {
+			return err
+		}
+	}
 	for _, p := range c.Proposals {
 		if err := p.supported(); err != nil {
 			return err
@@ -376,7 +382,6 @@ func dialOnce(ctx context.Context, r *Router, to Path, cfg *Config) (*SA, error)
 	p := newPhase1(w, to, cfg, cfg.Mode, true)
 	defer p.forget()
 	p.link.ckyI = w.own
-	p.psk = cfg.Secret
 	run := p.mainInitiator
 	if cfg.Mode == Aggressive {
 		run = p.aggressiveInitiator
@@ -399,8 +404,8 @@ func Accept(ctx context.Context, w *Wire, cfg Config) (*SA, error) {
 }
 
 func accept(ctx context.Context, w *Wire, cfg *Config) (*SA, error) {
-	if cfg.Groups == nil {
-		return nil, errors.New("no pre-shared key to accept anybody with")
+	if len(cfg.possible(false)) == 0 {
+		return nil, cfg.can(cfg.methods()[0], false)
 	}
 	var d Datagram
 	select {

@@ -54,11 +54,13 @@ type Info struct {
 	XAuth     bool      // the method asks for XAuth
 	Peer      isakmp.ID // authenticated
 	Group     string    // Accept: whose pre-shared key it was
-	Lifetime  time.Duration
-	Since     time.Time
-	NAT       NAT
-	Unity     bool // the peer speaks Cisco Unity
-	DPD       bool // the peer answers R-U-THERE
+	// Certificates are those of the peer that Config.Verify accepted.
+	Certificates []isakmp.Cert
+	Lifetime     time.Duration
+	Since        time.Time
+	NAT          NAT
+	Unity        bool // the peer speaks Cisco Unity
+	DPD          bool // the peer answers R-U-THERE
 	// InitialContact: the peer remembers no other SA with us.
 	InitialContact bool
 	Vendors        []string
@@ -84,7 +86,7 @@ func newSA(p *phase1, k *keys) *SA {
 		Proposal: p.chosen.Proposal, Method: p.chosen.method, XAuth: isXAuth(p.chosen.method),
 		Peer: p.peer, Group: p.group, Lifetime: p.life, Since: time.Now(), NAT: p.nat,
 		Unity: p.features.unity, DPD: p.features.dpd, Vendors: p.features.vendors,
-		InitialContact: p.contact,
+		InitialContact: p.contact, Certificates: p.peerCerts,
 	}
 	if p.x.typ == isakmp.ExchangeAggressive {
 		sa.info.Mode = Aggressive

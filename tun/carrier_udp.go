@@ -42,6 +42,8 @@ func (c *Carrier) Serve(ike func(msg []byte, from Path)) error {
 		d.From.Marker = c.framing.marker(d.From.Remote.Port())
 		kind, content := classify(d.Data, d.From.Marker)
 		switch kind {
+		case kindESP:
+			d.Data = content
 		case kindIKE:
 			c.ike.Add(1)
 			ike(bytes.Clone(content), d.From)
@@ -87,8 +89,19 @@ func (c *Carrier) SendIKE(msg []byte, to Path) error {
 }
 
 // SendESP sends ESP packets, in order, one a datagram. An error is that of the
-// first that couldn't be sent; the others are sent all the same.
-func (c *Carrier) SendESP(packets [][]byte, to Path) error { return c.socket.write(packets, to) }
+// first that couldn't be sent; the others are sent all the same. On a path
+// without the non-ESP marker they go behind the non-IKE marker, as the oldest
+// drafts of NAT traversal have it.
+func (c *Carrier) SendESP(packets [][]byte, to Path) error {
+	if !to.Marker {
+		marked := make([][]byte, len(packets))
+		for i, p := range packets {
+			marked[i] = append(bytes.Clone(nonIKEMarker), p...)
+		}
+		packets = marked
+	}
+	return c.socket.write(packets, to)
+}
 
 // SendKeepalive sends a NAT keepalive (RFC 3948, section 2.3).
 func (c *Carrier) SendKeepalive(to Path) error { return c.socket.write([][]byte{keepalive}, to) }

@@ -6,10 +6,11 @@ import "bytes"
 type Framing uint8
 
 const (
-	// ByRemotePort is a client's: what comes from port 500 is plain IKE, all else
-	// is framed by RFC 3948.
+	// ByRemotePort is a client's: what comes from port 500 is plain IKE, or ESP
+	// behind the non-IKE marker; all else is framed by RFC 3948.
 	ByRemotePort Framing = iota
-	// PlainIKE is a gateway's port 500: IKE without marker, and no ESP.
+	// PlainIKE is a gateway's port 500: IKE without marker, or ESP behind the
+	// non-IKE marker.
 	PlainIKE
 	// Encapsulated is a gateway's port 4500, or a port of its own choice: all is
 	// framed by RFC 3948.
@@ -44,6 +45,10 @@ const (
 // nonESPMarker stands where ESP has its SPI, which is never 0 (RFC 3948, section 2.2).
 var nonESPMarker = []byte{0, 0, 0, 0}
 
+// nonIKEMarker stands before ESP on a port where IKE has no marker: where IKE has
+// its initiator cookie, which is never 0 (draft-ietf-ipsec-udp-encaps-01, section 2).
+var nonIKEMarker = []byte{0, 0, 0, 0, 0, 0, 0, 0}
+
 // keepalive is a datagram of one octet that keeps a NAT's mapping alive. "The
 // receiver SHOULD ignore a received NAT-keepalive packet" (RFC 3948, section 2.3).
 var keepalive = []byte{0xff}
@@ -58,6 +63,11 @@ func classify(b []byte, marker bool) (kind, []byte) {
 		return kindKeepalive, nil
 	case len(b) < espHeaderLen:
 		return kindShort, nil
+	case !marker && bytes.HasPrefix(b, nonIKEMarker):
+		if b = b[len(nonIKEMarker):]; len(b) < espHeaderLen {
+			return kindShort, nil
+		}
+		return kindESP, b
 	case !marker:
 		return kindIKE, b
 	case bytes.HasPrefix(b, nonESPMarker):
