@@ -24,19 +24,20 @@ var arrows = map[string][]string{
 	"client/profile": {},
 	"client/prompt":  {},
 	"client/secret":  {},
+	"xauth/otp":      {},
 
 	"ike":             {"ike/isakmp"},
 	"ike/iketest":     {"ike", "ike/isakmp"},
 	"tun":             {"tun/esp"},
 	"client/localapi": {"client/profile", "client/prompt"},
 
-	"xauth": {"ike", "ike/isakmp", "client/prompt"},
+	"xauth": {"ike", "ike/isakmp", "xauth/otp", "client/prompt"},
 	"stamp": {"ike", "ike/isakmp", "client/prompt"},
 	"gui":   {"client/localapi", "client/profile", "client/prompt", "client/secret"},
 
-	"client": {"ike", "ike/isakmp", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client/profile", "client/prompt", "client/localapi"},
+	"client": {"ike", "ike/isakmp", "xauth", "xauth/otp", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client/profile", "client/prompt", "client/localapi"},
 	"client/concentrator": {
-		"ike", "ike/isakmp", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet", "client/prompt", "client/concentrator/radius",
+		"ike", "ike/isakmp", "xauth", "xauth/otp", "stamp", "tun", "tun/esp", "tun/hostnet", "client/prompt", "client/concentrator/radius",
 	},
 	"client/concentrator/radius":       {"client/prompt"},
 	"client/concentrator/radiusserver": {"client/concentrator/radius"},
@@ -64,6 +65,7 @@ var never = map[string][]string{
 	"ike":        {"os", "net/http", "syscall"},
 	"xauth":      {"os", "net/http", "syscall"},
 	"stamp":      {"os", "net/http", "syscall"},
+	"xauth/otp":  {"os", "net", "net/http", "syscall"},
 	"tun/esp":    {"os", "net", "net/http", "syscall", "time"},
 }
 
