@@ -37,7 +37,7 @@ func (p *phase1) aggressiveInitiator(ctx context.Context) (*keys, error) {
 	}
 	payloads = append(payloads, p.certificateRequests(p.cfg.methods()...)...)
 	var k *keys
-	m, err := p.x.roundTrip(ctx, func(m *isakmp.Message) (err error) {
+	m, err := p.begin(ctx, func(m *isakmp.Message) (err error) {
 		k, err = p.takeAggressive(m)
 		return err
 	}, p.announce(payloads...)...)
@@ -105,6 +105,9 @@ func (p *phase1) aggressiveResponder(ctx context.Context, first Datagram) (*keys
 		return nil, err
 	}
 	p.link.ckyR = p.link.wire.own
+	if err := p.welcome(ctx, m); err != nil {
+		return nil, err
+	}
 	k, id, err := p.recognise(m)
 	if err != nil {
 		return nil, err
@@ -157,7 +160,7 @@ func (p *phase1) recognise(m *isakmp.Message) (k *keys, id isakmp.ID, err error)
 	p.idiiB = body
 	p.noteRequests(m)
 	if family(p.chosen.method) == isakmp.AuthPSK {
-		groups := p.cfg.Groups(Hello{Remote: p.link.path.Load().Remote, Identity: &id, Method: p.chosen.method})
+		groups := p.groupsFor(Hello{Remote: p.link.path.Load().Remote, Identity: &id, Method: p.chosen.method})
 		if len(groups) == 0 {
 			p.refuse(isakmp.NotifyInvalidIDInformation)
 			return nil, id, fmt.Errorf("aggressive mode: message 1: no group is called %v", id)

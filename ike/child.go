@@ -48,6 +48,7 @@ type ChildConfig struct {
 	Lifetime  time.Duration
 	Local     Selector // an invalid prefix: no ID payloads, host to host
 	Remote    Selector
+	Ride      *Ride // if not nil, what else the last two messages carry
 
 	// NewSPI gives the SPI that we'll receive on; nil: a random one.
 	NewSPI func() uint32
@@ -82,6 +83,7 @@ func (c *ChildConfig) install(child *Child) error {
 type QuickOffer struct {
 	Local, Remote Selector
 	NoIDs         bool
+	Repeated      <-chan struct{} // tells that the peer has repeated its offer, while Config.Quick decides
 }
 
 // Child is a negotiated pair of ESP SAs. Who receives it owns its keys.

@@ -65,6 +65,11 @@ type Config struct {
 	InitialContact bool // tell the peer that we remember no other SA with it
 	// VendorIDs are announced beside those of what this package speaks itself.
 	VendorIDs [][]byte
+	// Prelude, if not nil, runs between the first message and its answer: of Dial
+	// beside the waiting for it, in a goroutine of its own that ends before Dial
+	// returns; of Accept before it is sent, for as long as it takes. Its error ends
+	// phase 1; where Accept's does, the peer is told AUTHENTICATION-FAILED.
+	Prelude func(context.Context, *Prelude) error
 
 	// DPD is how long a silent peer is trusted before it is probed; 0: for ever.
 	DPD time.Duration

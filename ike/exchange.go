@@ -39,14 +39,17 @@ type exchange struct {
 	clearAllowed bool    // the next message may be in clear although there are keys
 	iv           []byte
 
-	leads    bool   // we began, so it's ours to repeat
-	count    int    // messages sent and accepted so far: the next has number count+1
-	sent     []byte // our last message
-	sentHint int    // its number
-	accepted [][sha256.Size]byte
-	refused  error       // the last hint
-	hintAt   time.Time   // when the first hint came that leaves little hope
-	complain func(error) // if not nil, told of the first refusal that leaves little hope
+	leads bool   // we began, so it's ours to repeat
+	count int    // messages sent and accepted so far: the next has number count+1
+	sent  []byte // our last message
+	holds holds  // if not nil, tells await to wait without repeating
+
+	firstSent, firstReceived []byte
+	sentHint                 int // its number
+	accepted                 [][sha256.Size]byte
+	refused                  error       // the last hint
+	hintAt                   time.Time   // when the first hint came that leaves little hope
+	complain                 func(error) // if not nil, told of the first refusal that leaves little hope
 
 	// A responder's, until the peer has echoed CKY-R: its address may be forged, so
 	// that it gets no more than three times the octets that came.
@@ -180,12 +183,23 @@ func (x *exchange) await(ctx context.Context, accept acceptFunc, pause func(time
 	if pause != nil {
 		repeat = time.After(pause(0))
 	}
+	held := false
 	for {
 		select {
 		case <-ctx.Done():
 			return nil, x.interrupted(ctx, began)
 		case <-end.C:
 			return nil, x.timeout(began)
+		case hold := <-x.holds:
+			if held = hold > 0; held {
+				repeat = nil
+				end.Reset(hold)
+				continue
+			}
+			began, pause = time.Now(), x.schedule()
+			x.refused, x.hintAt = nil, time.Time{}
+			repeat = time.After(pause(0))
+			end.Reset(limit)
 		case <-repeat:
 			x.repeat()
 			repeat = time.After(pause(time.Since(began)))
@@ -208,6 +222,7 @@ func (x *exchange) await(ctx context.Context, accept acceptFunc, pause func(time
 			first := x.hint(err)
 			var hopeless errHopeless
 			switch {
+			case held: // what anybody may have sent doesn't change the clock
 			case first && pause != nil:
 				end.Reset(min(hintGrace, limit-time.Since(began)))
 			case x.complain != nil && errors.As(err, &hopeless):
@@ -274,25 +289,28 @@ func (x *exchange) transmit(payloads []isakmp.Payload) error {
 	}
 	h.Length = uint32(isakmp.HeaderLen + len(body))
 	x.sent = append(h.Append(make([]byte, 0, h.Length)), body...)
+	if x.firstSent == nil {
+		x.firstSent = x.sent
+	}
 	x.count++
 	x.sentHint = x.count
 	x.link.log.Debug("-> "+(&isakmp.Message{Header: h, Payloads: payloads}).Notation(x.leads), "exchange", x.stage, "octets", len(x.sent))
-	if err := x.emit(); err != nil && x.count == 1 {
+	if err := x.emit(x.sent); err != nil && x.count == 1 {
 		return fmt.Errorf("%s: message 1: %w", x.stage, err)
 	}
 	return nil
 }
 
-// emit sends the last message, unless a peer that hasn't proved to be where it
-// seems has had enough.
-func (x *exchange) emit() error {
+// emit sends a message, unless a peer that hasn't proved to be where it seems has
+// had enough.
+func (x *exchange) emit(octets []byte) error {
 	if x.unproven {
-		if len(x.sent) > x.credit {
+		if len(octets) > x.credit {
 			return nil
 		}
-		x.credit -= len(x.sent)
+		x.credit -= len(octets)
 	}
-	return x.link.send(x.sent)
+	return x.link.send(octets)
 }
 
 // repeat sends the last message again: the same octets, never new ones. That it
@@ -302,7 +320,7 @@ func (x *exchange) repeat() {
 		return
 	}
 	x.link.log.Debug("-> repeated", "exchange", x.stage, "message", x.sentHint, "octets", len(x.sent))
-	_ = x.emit()
+	_ = x.emit(x.sent)
 }
 
 // take decrypts and parses a datagram, shows it to accept, and only then lets it
@@ -329,6 +347,9 @@ func (x *exchange) take(d Datagram, accept acceptFunc) (*isakmp.Message, error) 
 		return nil, fmt.Errorf("message %d: %w", x.count+1, err)
 	}
 	x.count++
+	if x.firstReceived == nil {
+		x.firstReceived = d.Octets[:h.Length]
+	}
 	x.link.log.Debug("<- "+m.Notation(!x.leads), "exchange", x.stage, "octets", len(d.Octets))
 	if nextIV != nil {
 		x.iv = nextIV

@@ -3,6 +3,7 @@ package ike
 import (
 	"context"
 	"crypto/subtle"
+	"time"
 
 	"postern/ike/isakmp"
 )
@@ -15,10 +16,17 @@ import (
 
 // inform sends one. The owner calls it.
 func (sa *SA) inform(payloads ...isakmp.Payload) error {
+	_, err := sa.informed(payloads)
+	return err
+}
+
+// informed is inform that returns what it sent.
+func (sa *SA) informed(payloads []isakmp.Payload) (octets []byte, err error) {
 	x := &exchange{link: sa.link, typ: isakmp.ExchangeInformational, msgID: sa.msgIDs.next(), stage: "informational", leads: true}
 	x.protect(sa.keys, sa.keys.phase2IV(x.msgID))
 	sa.markUsed(x.msgID)
-	return x.finish(sa.hashed1(x.msgID, payloads)...)
+	err = x.finish(sa.hashed1(x.msgID, payloads)...)
+	return x.sent, err
 }
 
 // tell is inform for others than the owner.
@@ -41,6 +49,7 @@ func equalHash(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 
 // read before any takes effect.
 func (sa *SA) informational(m *isakmp.Message) {
 	gone := false
+	sa.takePrivate(m)
 	for _, p := range m.Payloads {
 		switch p.Type {
 		case isakmp.PayloadNotify:
@@ -60,8 +69,10 @@ func (sa *SA) informational(m *isakmp.Message) {
 
 // replayed takes a message that came before, under the same message ID. It
 // proves nothing, for whoever saw the first can send it: no other path, no sign of
-// life. But a probe is answered again, for the answer may have been lost.
+// life. But a probe is answered again, for the answer may have been lost, and so
+// may be what answers a private payload.
 func (sa *SA) replayed(m *isakmp.Message) {
+	sa.takePrivate(m)
 	for _, body := range m.All(isakmp.PayloadNotify) {
 		if n, err := isakmp.ParseNotify(body); err == nil && n.Type == isakmp.NotifyRUThere {
 			sa.answerProbe(n)
@@ -140,6 +151,50 @@ func (sa *SA) sayGoodbye() error {
 	spi := append(append([]byte(nil), sa.info.CookieI[:]...), sa.info.CookieR[:]...)
 	d := isakmp.Delete{DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoISAKMP, SPIs: [][]byte{spi}}
 	return sa.inform(isakmp.Payload{Type: isakmp.PayloadDelete, Body: d.Marshal()})
+}
+
+// privateInbox is how many private payloads wait to be read; the peer repeats what
+// doesn't fit.
+const privateInbox = 16
+
+func (sa *SA) takePrivate(m *isakmp.Message) {
+	for _, p := range private(m) {
+		select {
+		case sa.private <- p:
+		default:
+		}
+	}
+}
+
+// Private delivers the payloads of types 128 to 255 in authenticated Informational
+// messages. A message that came before may be delivered again: who reads them
+// must know repeats.
+func (sa *SA) Private() <-chan isakmp.Payload { return sa.private }
+
+// Inform sends payloads in an Informational exchange. again sends the same octets
+// once more.
+func (sa *SA) Inform(payloads ...isakmp.Payload) (again func(), err error) {
+	var octets []byte
+	if !sa.call(func() { octets, err = sa.informed(payloads) }) {
+		return nil, context.Cause(sa.ctx)
+	}
+	return func() {
+		if sa.ctx.Err() == nil {
+			_ = sa.link.send(octets)
+		}
+	}, err
+}
+
+// HoldQuick makes the Quick Modes of ours, those under way and those to come, wait
+// for at most limit without repeating message 1: the peer has it and asks a person
+// something first. 0 undoes it.
+func (sa *SA) HoldQuick(limit time.Duration) {
+	sa.call(func() {
+		sa.heldUntil = time.Now().Add(limit)
+		for _, a := range sa.asked {
+			a.holds.set(limit)
+		}
+	})
 }
 
 // SendNotify sends a notify under the SA.

@@ -27,7 +27,7 @@ import (
 func (p *phase1) mainInitiator(ctx context.Context) (*keys, error) {
 	// HDR, SA  -->  <--  HDR, SA
 	p.saiB = p.offer()
-	m, err := p.x.roundTrip(ctx, p.takeChoice,
+	m, err := p.begin(ctx, p.takeChoice,
 		p.announce(isakmp.Payload{Type: isakmp.PayloadSA, Body: p.saiB})...)
 	if err != nil {
 		return nil, err
@@ -80,13 +80,17 @@ func (p *phase1) mainInitiator(ctx context.Context) (*keys, error) {
 
 func (p *phase1) mainResponder(ctx context.Context, first Datagram) (*keys, error) {
 	// HDR, SA  -->
-	if _, err := p.x.take(first, p.choose); err != nil {
+	offer, err := p.x.take(first, p.choose)
+	if err != nil {
 		if errors.Is(err, errNoProposal) {
 			p.refuse(isakmp.NotifyNoProposalChosen)
 		}
 		return nil, err
 	}
 	p.link.ckyR = p.link.wire.own
+	if err := p.welcome(ctx, offer); err != nil {
+		return nil, err
+	}
 
 	// <--  HDR, SA    HDR, KE, Ni  -->
 	m, err := p.x.answer(ctx, p.takeKE,
@@ -171,7 +175,7 @@ func (p *phase1) tryGroups() ([]candidate, error) {
 		return []candidate{{auth: p.auth, keys: k}}, err
 	}
 	hello := Hello{Remote: p.link.path.Load().Remote, Method: p.chosen.method}
-	groups := p.cfg.Groups(hello)
+	groups := p.groupsFor(hello)
 	if len(groups) == 0 {
 		return nil, errors.New("main mode: no pre-shared key for this peer")
 	}

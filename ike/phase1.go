@@ -2,6 +2,7 @@ package ike
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -18,6 +19,9 @@ type phase1 struct {
 	x         *exchange
 	initiator bool
 	held      []Datagram // came too early: under keys that don't exist yet
+
+	prelude      *Prelude        // a responder's, if there was one
+	preludeInbox chan<- Datagram // an initiator's, while there is one
 
 	saiB, sarB   []byte // bodies of payloads, as they were on the wire
 	idiiB, idirB []byte
@@ -73,6 +77,14 @@ func (p *phase1) foreign(d Datagram) error {
 	if h.Flags&isakmp.FlagEncryption == 0 {
 		if h.Exchange != isakmp.ExchangeInformational {
 			return errIgnored
+		}
+		if p.prelude != nil && p.prelude.heard == sha256.Sum256(d.Octets) {
+			p.prelude.Repeat() // the initiator can't have got it
+			return errIgnored
+		}
+		select {
+		case p.preludeInbox <- d:
+		default:
 		}
 		return clearNotify(h, d.Octets)
 	}

@@ -58,7 +58,13 @@ func (sa *SA) Quick(ctx context.Context, c ChildConfig) (*Child, error) {
 	defer cancel(nil)
 	connected, connect := context.WithCancel(ctx)
 	defer connect()
-	sa.call(func() { sa.asked[x.msgID] = asking{cancel, connect} })
+	x.holds = make(holds, 1)
+	sa.call(func() {
+		sa.asked[x.msgID] = asking{cancel, connect, x.holds}
+		if held := time.Until(sa.heldUntil); held > 0 {
+			x.holds.set(held)
+		}
+	})
 	q := &quick{sa: sa, x: x, cfg: &c, initiator: true, mode: sa.encapsulation(), local: c.Local, remote: c.Remote}
 	defer q.forget()
 	child, err := q.initiate(ctx)
@@ -91,7 +97,11 @@ func (q *quick) initiate(ctx context.Context) (*Child, error) {
 		return nil, err
 	}
 	rest = append(append(rest, ke...), q.ids()...)
-	_, err = q.x.roundTrip(ctx, q.takeAnswer, q.sa.hashed1(q.x.msgID, rest)...)
+	m, err := q.x.roundTrip(ctx, q.takeAnswer, q.sa.hashed1(q.x.msgID, rest)...)
+	if err != nil {
+		return nil, err
+	}
+	last, err := q.confirm(m)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +115,7 @@ func (q *quick) initiate(ctx context.Context) (*Child, error) {
 
 	// HDR*, HASH(3)  -->
 	hash3 := q.sa.keys.hash3(q.x.msgID, q.niB, q.nrB)
-	return child, q.x.finish(isakmp.Payload{Type: isakmp.PayloadHash, Body: hash3})
+	return child, q.x.finish(append([]isakmp.Payload{{Type: isakmp.PayloadHash, Body: hash3}}, last...)...)
 }
 
 // awaitConnected waits until the peer has its SAs, as it asked for by the commit
@@ -192,12 +202,15 @@ func (q *quick) respond(ctx context.Context, m *isakmp.Message) error {
 	// <--  HDR*, HASH(2), SA, Nr [, KE ] [, IDci, IDcr ]    HDR*, HASH(3)  -->
 	hash2 := q.sa.keys.hash2(q.x.msgID, q.niB, isakmp.AppendPayloads(nil, answer))
 	hash3 := q.sa.keys.hash3(q.x.msgID, q.niB, q.nrB)
-	_, err = q.x.roundTrip(ctx, func(m *isakmp.Message) error {
+	last, err := q.x.roundTrip(ctx, func(m *isakmp.Message) error {
 		if !equalHash(m.Get(isakmp.PayloadHash), hash3) {
 			return errors.New("HASH(3) doesn't verify")
 		}
 		return nil
 	}, append([]isakmp.Payload{{Type: isakmp.PayloadHash, Body: hash2}}, answer...)...)
+	if err == nil {
+		err = q.settle(last)
+	}
 	if q.cfg.Settled != nil {
 		q.cfg.Settled(child, err)
 	}
@@ -211,7 +224,7 @@ func (q *quick) takeOffer(ctx context.Context, m *isakmp.Message) ([]isakmp.Payl
 	if offer.Remote, offer.Local, err = q.readIDs(m); err != nil {
 		return nil, err
 	}
-	if q.cfg, err = q.sa.cfg.Quick(ctx, q.sa, offer); err != nil {
+	if q.cfg, err = q.decide(ctx, offer); err != nil {
 		return nil, err
 	}
 	q.local, q.remote = q.cfg.Local, q.cfg.Remote
@@ -249,7 +262,7 @@ func (q *quick) takeOffer(ctx context.Context, m *isakmp.Message) ([]isakmp.Payl
 	if life := shorter(q.cfg.Lifetime, q.chosen.life); life != q.chosen.life {
 		answer = append(answer, lifetimeNotice(isakmp.ProtoESP, uint32b(q.ourSPI), life))
 	}
-	return answer, nil
+	return q.answer(answer)
 }
 
 // refuse tells the peer under the SA's protection why it gets no child.

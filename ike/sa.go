@@ -21,17 +21,19 @@ type SA struct {
 	info   Info
 	msgIDs *messageIDs
 
-	ctx   context.Context // ends with the SA; its cause says why
-	end   context.CancelCauseFunc
-	calls chan func()    // run by the owner
-	tasks sync.WaitGroup // whoever uses the keys; the owner is the last to go
-	gone  chan struct{}  // closed when all have gone and the keys are overwritten
+	ctx     context.Context // ends with the SA; its cause says why
+	end     context.CancelCauseFunc
+	calls   chan func() // run by the owner
+	private chan isakmp.Payload
+	tasks   sync.WaitGroup // whoever uses the keys; the owner is the last to go
+	gone    chan struct{}  // closed when all have gone and the keys are overwritten
 
 	// The owner's alone.
 	exchanges map[uint32]chan Datagram // by message ID
 	used      map[uint32]bool          // message IDs of the past, of both ends
 	usedOrder []uint32
 	asked     map[uint32]asking // Quick Modes of ours on their way
+	heldUntil time.Time         // no Quick Mode of ours repeats anything before
 	serving   int
 	dpd       dpd
 }
@@ -41,6 +43,7 @@ type SA struct {
 type asking struct {
 	refuse    context.CancelCauseFunc // an error notify in an exchange of its own
 	connected context.CancelFunc      // CONNECTED, from a peer that sets the commit bit
+	holds     holds
 }
 
 // Info is what phase 1 found out and agreed on. It never changes.
@@ -64,6 +67,10 @@ type Info struct {
 	// InitialContact: the peer remembers no other SA with us.
 	InitialContact bool
 	Vendors        []string
+
+	VendorIDs     [][]byte // all that the peer announced
+	FirstSent     []byte   // our first message of phase 1, which no HASH covers as a whole
+	FirstReceived []byte   // and the peer's
 }
 
 // Limits on what an authenticated peer may begin.
@@ -75,7 +82,7 @@ const (
 func newSA(p *phase1, k *keys) *SA {
 	sa := &SA{
 		link: p.link, cfg: p.cfg, keys: k, msgIDs: newMessageIDs(),
-		calls: make(chan func()), gone: make(chan struct{}),
+		calls: make(chan func()), gone: make(chan struct{}), private: make(chan isakmp.Payload, privateInbox),
 		exchanges: make(map[uint32]chan Datagram),
 		asked:     make(map[uint32]asking),
 		used:      make(map[uint32]bool),
@@ -86,6 +93,7 @@ func newSA(p *phase1, k *keys) *SA {
 		Proposal: p.chosen.Proposal, Method: p.chosen.method, XAuth: isXAuth(p.chosen.method),
 		Peer: p.peer, Group: p.group, Lifetime: p.life, Since: time.Now(), NAT: p.nat,
 		Unity: p.features.unity, DPD: p.features.dpd, Vendors: p.features.vendors,
+		VendorIDs: p.features.ids, FirstSent: p.x.firstSent, FirstReceived: p.x.firstReceived,
 		InitialContact: p.contact, Certificates: p.peerCerts,
 	}
 	if p.x.typ == isakmp.ExchangeAggressive {

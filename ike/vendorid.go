@@ -49,11 +49,15 @@ type features struct {
 	xauth, dpd, unity bool
 	natt              natVersion // the newest of those it knows and we do
 	vendors           []string   // products, by name
+	ids               [][]byte   // all of them
 }
 
 // note adds what one vendor ID says, NAT traversal excepted. Unknown ones say
 // nothing.
 func (f *features) note(vid []byte) {
+	if len(f.ids) < maxVendorIDs && !slices.ContainsFunc(f.ids, func(id []byte) bool { return bytes.Equal(id, vid) }) {
+		f.ids = append(f.ids, vid)
+	}
 	switch {
 	case bytes.HasPrefix(vid, vidXAuth):
 		f.xauth = true
@@ -68,6 +72,9 @@ func (f *features) note(vid []byte) {
 		}
 	}
 }
+
+// maxVendorIDs is how many of a peer's are kept.
+const maxVendorIDs = 64
 
 // noteFirst adds what the vendor IDs of a peer's first message say. Only there is
 // NAT traversal agreed on.
