@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 )
@@ -25,35 +26,43 @@ var (
 
 // Prompt is one dialogue: everything that is asked at one time.
 type Prompt struct {
+	// ID tells one prompt of a process from another; 0 where nobody needs that.
+	ID uint64 `json:"id,omitempty"`
+
 	// Title is one line and says who asks, for example "office: log in".
-	Title string
+	Title string `json:"title"`
 
 	// Message is text of the gateway to show above the fields. It may have
 	// several lines, and its maker has passed it through CleanText.
-	Message string
+	Message string `json:"message,omitempty"`
 
 	// Fields are asked in this order. A prompt without fields is a message
 	// to be acknowledged.
-	Fields []Field
+	Fields []Field `json:"fields,omitempty"`
 
 	// Deadline is when the gateway stops waiting; zero when it never does.
-	Deadline time.Time
+	Deadline time.Time `json:"deadline,omitzero"`
 }
 
 // Field is one question.
 type Field struct {
 	// Name identifies the answer in Answers, for example "password".
-	Name string
+	Name string `json:"name"`
 
 	// Label is one line to show before the input. Where it comes from the
 	// gateway, its maker has passed it through Clean.
-	Label string
+	Label string `json:"label"`
 
 	// Kind says how the answer is typed and shown.
-	Kind Kind
+	Kind Kind `json:"kind"`
 
 	// Min and Max bound the answer's length in characters. Max 0 is no bound.
-	Min, Max int
+	Min int `json:"min,omitempty"`
+	Max int `json:"max,omitempty"`
+
+	// Default is what an empty answer stands for, whatever Min says; never a
+	// secret. "" is none.
+	Default string `json:"default,omitempty"`
 }
 
 // Kind says how a field is typed and shown.
@@ -72,21 +81,27 @@ const (
 	YesNo
 )
 
-// String gives the kind as the local API writes it.
+var kindNames = [...]string{Text: "text", Secret: "secret", Passcode: "passcode", NewPIN: "new-pin", YesNo: "yes-no"}
+
+// String gives the kind as JSON has it.
 func (k Kind) String() string {
-	switch k {
-	case Text:
-		return "text"
-	case Secret:
-		return "secret"
-	case Passcode:
-		return "passcode"
-	case NewPIN:
-		return "new-pin"
-	case YesNo:
-		return "yes-no"
+	if int(k) < len(kindNames) {
+		return kindNames[k]
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// MarshalText returns the kind's name.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText takes the kind's name.
+func (k *Kind) UnmarshalText(text []byte) error {
+	i := slices.Index(kindNames[:], string(text))
+	if i < 0 {
+		return errors.New("unknown kind of field")
+	}
+	*k = Kind(i)
+	return nil
 }
 
 // Hidden says whether the answer must not be shown as it is typed.
@@ -97,6 +112,8 @@ func (k Kind) Hidden() bool { return k == Secret || k == Passcode || k == NewPIN
 func (f Field) Check(a Answer) error {
 	n := utf8.RuneCount(a)
 	switch {
+	case n == 0 && f.Default != "":
+		return nil
 	case f.Kind == YesNo && string(a) != "yes" && string(a) != "no":
 		return errors.New(`answer "yes" or "no"`)
 	case n < f.Min:
@@ -107,7 +124,8 @@ func (f Field) Check(a Answer) error {
 	return nil
 }
 
-// Func asks a person and returns an answer for every field, or ErrCancelled,
+// Func asks a person and returns an answer for every field, which may be empty
+// or absent where the field has a default, or ErrCancelled,
 // ErrNotInteractive, or the context's error, perhaps wrapped. It returns soon
 // after ctx is done or p.Deadline has passed (context.DeadlineExceeded). The
 // caller owns the answers and clears them. A Func may be called by several

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -85,6 +86,10 @@ func TestCheck(t *testing.T) {
 		{Field{Kind: YesNo}, "yes", ""},
 		{Field{Kind: YesNo}, "no", ""},
 		{Field{Kind: YesNo}, "", `"yes" or "no"`},
+		{Field{Kind: YesNo, Default: "no"}, "", ""},
+		{Field{Kind: YesNo, Default: "no"}, "maybe", `"yes" or "no"`},
+		{Field{Min: 4, Default: "alice"}, "", ""},
+		{Field{Min: 4, Default: "alice"}, "bob", "at least 4"},
 	}
 	for _, tt := range tests {
 		err := tt.field.Check(Answer(tt.answer))
@@ -115,6 +120,10 @@ func TestKind(t *testing.T) {
 		if k.String() != want {
 			t.Errorf("%v, want %s", k, want)
 		}
+		var again Kind
+		if err := again.UnmarshalText([]byte(want)); (err == nil) != (k <= YesNo) || err == nil && again != k {
+			t.Errorf("%s: %v, %v", want, again, err)
+		}
 	}
 	if Text.Hidden() || YesNo.Hidden() || !Secret.Hidden() || !Passcode.Hidden() || !NewPIN.Hidden() {
 		t.Error("hidden")
@@ -124,5 +133,30 @@ func TestKind(t *testing.T) {
 func TestNobody(t *testing.T) {
 	if _, err := Nobody(t.Context(), Prompt{}); !errors.Is(err, ErrNotInteractive) {
 		t.Error(err)
+	}
+}
+
+// TestJSON: a prompt goes to programs as JSON, and comes back the same.
+func TestJSON(t *testing.T) {
+	p := Prompt{
+		ID: 7, Title: "office: log in", Message: "New PIN?\n4 to 8", Deadline: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC),
+		Fields: []Field{{Name: "answer", Label: "Answer", Kind: YesNo, Default: "no"}, {Name: "new-pin", Label: "New PIN", Kind: NewPIN, Min: 4, Max: 8}},
+	}
+	got, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"id":7,"title":"office: log in","message":"New PIN?\n4 to 8","fields":[` +
+		`{"name":"answer","label":"Answer","kind":"yes-no","default":"no"},` +
+		`{"name":"new-pin","label":"New PIN","kind":"new-pin","min":4,"max":8}],"deadline":"2026-11-21T10:00:00Z"}`
+	if d := cmp.Diff(want, string(got)); d != "" {
+		t.Error(d)
+	}
+	var again Prompt
+	if err := json.Unmarshal(got, &again); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(p, again); d != "" {
+		t.Error(d)
 	}
 }
