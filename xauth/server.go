@@ -23,6 +23,8 @@ type Server struct {
 	Verify func(ctx context.Context, sa *ike.SA, user string, password []byte) error
 
 	Message  string        // shown with the first question; may be empty
+	Passcode bool          // the first question is for a passcode in the password's place
+	NameOnly bool          // the first question is for the name alone, and Verify gets no password
 	Tries    int           // 0: 3
 	Patience time.Duration // how long a person may take for each answer; 0: 165 s
 }
@@ -85,7 +87,7 @@ func (d *dialogue) run(ctx context.Context) (user string, err error) {
 	}
 	for range tries {
 		// <--  HDR*, HASH, ATTR(REQUEST)    HDR*, HASH, ATTR(REPLY)  -->
-		reply, e := d.ask(ctx, message, isakmp.AttrXAuthUserName, isakmp.AttrXAuthUserPassword)
+		reply, e := d.ask(ctx, message, d.first()...)
 		if e != nil {
 			return user, e
 		}
@@ -101,9 +103,24 @@ func (d *dialogue) run(ctx context.Context) (user string, err error) {
 	return user, err
 }
 
+// first is what the first question is for.
+func (d *dialogue) first() []uint16 {
+	switch {
+	case d.NameOnly:
+		return []uint16{isakmp.AttrXAuthUserName}
+	case d.Passcode:
+		return []uint16{isakmp.AttrXAuthUserName, isakmp.AttrXAuthPasscode}
+	}
+	return []uint16{isakmp.AttrXAuthUserName, isakmp.AttrXAuthUserPassword}
+}
+
 // judge shows name and password to Verify, and asks what it wants to know beside.
 func (d *dialogue) judge(ctx context.Context, reply isakmp.Configuration) (user string, err error) {
-	password := value(reply, isakmp.AttrXAuthUserPassword)
+	var password []byte
+	if !d.NameOnly {
+		asked := d.first()
+		password = value(reply, asked[len(asked)-1])
+	}
 	defer clear(password)
 	name := value(reply, isakmp.AttrXAuthUserName)
 	if err := checkUser(name, password); err != nil {

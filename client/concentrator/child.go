@@ -229,6 +229,9 @@ func (ch *child) settle(err error) {
 		}
 		return
 	}
+	if !s.hadChild {
+		g.account(s)
+	}
 	ch.active, s.hadChild = true, true
 	g.tunnel.Activate(ch.inbound)
 	g.log.Info("child", "user", s.user, "group", s.group.Name, "local", ch.local, "remote", ch.remote, "suite", ch.suite, "udp", ch.udp)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postern/client/concentrator/radius"
 	"postern/ike"
 	"postern/ike/isakmp"
 	"postern/xauth"
@@ -24,7 +25,9 @@ type client struct {
 	admitted chan struct{}
 	sa       *ike.SA
 	group    *Group
+	accept   radius.Accept // what RADIUS said of the user
 	session  *session
+	why      error // it ended
 
 	initialContact atomic.Bool // the peer remembers no other SA
 
@@ -47,6 +50,7 @@ const workQueue = 64 // what doesn't fit is lost, as its message might have been
 var (
 	errNoChild  = errors.New("made no child SA")
 	errIdle     = errors.New("was idle too long")
+	errLimit    = errors.New("the session's time is over (RADIUS Session-Timeout)")
 	errReplaced = errors.New("was replaced by a newer connection")
 	errStopping = errors.New("the gateway stops")
 )
@@ -71,6 +75,7 @@ func (g *Gateway) client(ctx context.Context, w *ike.Wire) {
 	}
 	_ = sa.Close()
 	if c.session != nil {
+		c.why = err
 		g.leave(c)
 	}
 }
@@ -116,8 +121,10 @@ func (c *client) serve(sa *ike.SA) error {
 func (c *client) login(sa *ike.SA, group *Group, user *User) (string, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, loginTime)
 	defer cancel()
-	name, err := c.g.authenticate(ctx, sa, group, user)
+	l := &login{g: c.g, name: sa.Info().CookieI.String() + sa.Info().CookieR.String(), from: sa.Path().Remote.Addr(), group: group, by: user}
+	name, err := l.server().Authenticate(ctx, sa)
 	if err == nil {
+		c.accept = l.accept
 		c.g.log.Info("logged in", "user", name, "group", group.Name, "peer", sa.Path().Remote)
 	}
 	return name, err
@@ -126,6 +133,10 @@ func (c *client) login(sa *ike.SA, group *Group, user *User) (string, error) {
 // watch waits for the end.
 func (c *client) watch() error {
 	settle := time.After(settleTime)
+	var limit <-chan time.Time
+	if c.accept.Limit > 0 {
+		limit = time.After(c.accept.Limit)
+	}
 	tick := time.NewTicker(idleChecked)
 	defer tick.Stop()
 	for {
@@ -139,6 +150,8 @@ func (c *client) watch() error {
 			return errStopping
 		case f := <-c.work:
 			f()
+		case <-limit:
+			return errLimit
 		case <-settle:
 			if !c.session.settled() {
 				return errNoChild

@@ -20,6 +20,10 @@ type Config struct {
 	Protection []ike.Proposal // of phase 1, strongest first
 	Lifetime   time.Duration  // of phase 1
 
+	Authentication Authentication // of groups that name none
+	RADIUS         *RADIUS        // nil: none
+	SecurID        *SecurID       // nil: none
+
 	Groups map[string]*Group
 	Users  map[string]*User
 }
@@ -49,6 +53,9 @@ type Group struct {
 	SharedKey []byte         // of phase 1; empty: each user has one
 	Peers     []netip.Prefix // where its clients come from; none: anywhere
 	XAuth     bool           // users prove who they are after phase 1
+
+	Authentication *Authentication // who judges passwords; nil: Config.Authentication
+	SecurID        bool            // a passcode is wanted beside the password
 
 	Transform []ike.ESPProposal // strongest first
 	PFS       isakmp.Group      // 0: as the client likes

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"time"
 
+	"postern/client/concentrator/radius"
 	"postern/ike"
 	"postern/ike/isakmp"
 	"postern/tun"
@@ -48,7 +50,9 @@ const mainModeKeys = 16
 type Gateway struct {
 	cfg     *Config
 	log     *slog.Logger
-	verify  func(ctx context.Context, user string, password []byte) error
+	verify  func(ctx context.Context, user string, password []byte) error // Options.Verify
+	radius  *radius.Client                                                // nil without [ RADIUS ]
+	securID *radius.Client                                                // nil without SecurID
 	keylog  *ike.KeyLog
 	addr    netip.AddrPort
 	sockets *sockets
@@ -61,7 +65,8 @@ type Gateway struct {
 
 	stop    context.CancelFunc // ends Serve
 	stopped context.Context
-	served  chan struct{} // closed when Serve has ended
+	records context.Context // ends a while after Serve's, for what is to be told then
+	served  chan struct{}   // closed when Serve has ended
 	serving sync.Once
 	clients sync.WaitGroup // goroutines that belong to clients
 
@@ -114,9 +119,7 @@ func newGateway(cfg *Config, o Options, r *ike.Router, sendESP func([][]byte, ik
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}
-	if g.verify == nil {
-		g.verify = cfg.verify
-	}
+	g.radius, g.securID = cfg.radiusClients()
 	g.stopped, g.stop = context.WithCancel(context.Background())
 	if n := len(cfg.keys(ike.Hello{})); n > mainModeKeys {
 		g.log.Warn("more keys than are tried in Main Mode; give some groups a Peer", "keys", n, "tried", mainModeKeys)
@@ -167,6 +170,10 @@ func (g *Gateway) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(g.stopped, func() { cancel(nil) })()
+	records, forget := context.WithCancel(context.WithoutCancel(ctx))
+	defer forget()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(recordsLinger, forget) })()
+	g.records = records
 
 	var pumps sync.WaitGroup
 	pumps.Go(func() {

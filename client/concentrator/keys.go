@@ -73,6 +73,8 @@ var generalKeys = keysOf(
 	}},
 	// Chosen here: who the gateway is in phase 1.
 	key[Config]{"Identity", false, func(c *Config, v string) (err error) { c.Identity, err = identity(v); return err }},
+	// Chosen here.
+	key[Config]{"Authentication", false, func(c *Config, v string) error { return authentication(&c.Authentication, v) }},
 	key[Config]{"KeepaliveInterval", false, func(c *Config, v string) error { return seconds(&c.DPD, v) }},
 	// What a concentrator writes down about itself.
 	ignored[Config]("DeviceName"), ignored[Config]("DeviceType"), ignored[Config]("EthernetAddress"),
@@ -145,8 +147,15 @@ var groupKeys = keysOf(
 		return fmt.Errorf("%q: wants pull, push or off", v)
 	}},
 
-	notYet[Group]("SecurIDRequired"), notYet[Group]("ExcludeLocalLAN"), notYet[Group]("MinVersion"),
-	notYet[Group]("KeepaliveInterval"), notYet[Group]("LocalIPXNet"), notYet[Group]("RADIUS"),
+	key[Group]{"SecurIDRequired", false, func(g *Group, v string) error { return boolean(&g.SecurID, v) }},
+	// Chosen here.
+	key[Group]{"Authentication", false, func(g *Group, v string) error {
+		g.Authentication = new(Authentication)
+		return authentication(g.Authentication, v)
+	}},
+
+	notYet[Group]("ExcludeLocalLAN"), notYet[Group]("MinVersion"),
+	notYet[Group]("KeepaliveInterval"), notYet[Group]("LocalIPXNet"),
 )
 
 var userKeys = keysOf(

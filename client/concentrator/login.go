@@ -124,42 +124,64 @@ func (c *Config) verify(_ context.Context, user string, password []byte) error {
 
 var errPassword = errors.New("unknown user or wrong password")
 
-// authenticate runs XAuth. by is the user that phase 1 proved, if it did.
-func (g *Gateway) authenticate(ctx context.Context, sa *ike.SA, group *Group, by *User) (string, error) {
-	server := &xauth.Server{
-		Tries: 1, // who sends a password by itself sends the same again
-		Verify: func(ctx context.Context, sa *ike.SA, user string, password []byte) error {
-			return g.judge(ctx, sa.Path().Remote.Addr(), group, by, user, password)
-		},
+// verify judges a user with a password who wants to use the group. A further question
+// is judged the same way.
+func (l *login) verify(ctx context.Context, _ *ike.SA, user string, password []byte) error {
+	if who := (attempt{user, l.from}); !l.g.failures.allowed(who) {
+		l.g.log.Info("refused unheard after failures", "user", user, "from", l.from)
+		return l.g.refuse(ctx, who, "")
 	}
-	return server.Authenticate(ctx, sa)
+	return l.settle(ctx, user, l.first(ctx, user, password), l.second)
 }
 
-// judge says whether a user with that password may use the group.
-func (g *Gateway) judge(ctx context.Context, from netip.Addr, group *Group, by *User, user string, password []byte) error {
-	who := attempt{user, from}
-	if !g.failures.allowed(who) {
-		g.log.Info("refused unheard after failures", "user", user, "from", from)
-		return g.refuse(ctx, who)
+// settle makes of a verdict what the client is told. next asks further when the
+// verdict is good.
+func (l *login) settle(ctx context.Context, user string, err error, next func(user string) error) error {
+	who := attempt{user, l.from}
+	if err == nil {
+		err = l.belongs(user)
 	}
-	err := g.verify(ctx, user, password)
-	if u := g.cfg.Users[user]; err == nil && (u != nil && u.Group != group.Name || by != nil && by.Name != user) {
-		err = fmt.Errorf("user isn't of group %s", group.Name)
+	if err == nil && next != nil {
+		if err = next(user); err != nil {
+			next = nil
+		}
 	}
-	if err != nil {
-		g.log.Info("login failed", "user", user, "group", group.Name, "from", from, "error", err)
-		return g.refuse(ctx, who)
+	if c := (*xauth.Challenge)(nil); errors.As(err, &c) {
+		return &xauth.Challenge{Message: c.Message, Attribute: c.Attribute, Verify: func(ctx context.Context, answer []byte) error {
+			return l.settle(ctx, user, c.Verify(ctx, answer), next)
+		}}
 	}
-	g.failures.forget(who)
+	switch refused := (*xauth.RefusedError)(nil); {
+	case err == nil:
+		l.g.failures.forget(who)
+		return nil
+	case errors.Is(err, errNobodyJudges):
+		l.g.log.Error("login not judged", "user", user, "group", l.group.Name, "from", l.from, "error", err)
+		return &xauth.RefusedError{Message: errUnavailable, Cause: err}
+	case errors.As(err, &refused):
+		l.g.log.Info("login failed", "user", user, "group", l.group.Name, "from", l.from, "error", refused.Cause)
+		return l.g.refuse(ctx, who, refused.Message)
+	default:
+		l.g.log.Info("login failed", "user", user, "group", l.group.Name, "from", l.from, "error", err)
+		return l.g.refuse(ctx, who, "")
+	}
+}
+
+// belongs says whether a user may use the group, by all that is known so far.
+func (l *login) belongs(user string) error {
+	u := l.g.cfg.Users[user]
+	if u != nil && u.Group != l.group.Name || l.by != nil && l.by.Name != user || l.accept.Group != "" && l.accept.Group != l.group.Name {
+		return fmt.Errorf("user isn't of group %s", l.group.Name)
+	}
 	return nil
 }
 
 // refuse takes its time, so that guessing does too.
-func (g *Gateway) refuse(ctx context.Context, who attempt) error {
+func (g *Gateway) refuse(ctx context.Context, who attempt, message string) error {
 	g.failures.note(who)
 	select {
 	case <-time.After(failureDelay):
-		return xauth.ErrRefused
+		return &xauth.RefusedError{Message: message}
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

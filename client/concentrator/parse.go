@@ -74,10 +74,12 @@ func (c *Config) section(s *section) error {
 			}
 		}
 		return nil
-	case "radius", "securid", "stamp":
+	case "radius", "securid":
+		return c.radiusSection(s)
+	case "stamp":
 		return &lineError{s.line, fmt.Errorf("%v: not yet possible", s)}
 	}
-	known := []string{"General", "IKE Policy", "VPN Group", "VPN Users"}
+	known := []string{"General", "IKE Policy", "VPN Group", "VPN Users", "RADIUS", "SecurID"}
 	return &lineError{s.line, fmt.Errorf("%v: no such section; nearest is [ %s ]", s, nearest(s.kind, known))}
 }
 
@@ -159,7 +161,11 @@ func (c *Config) checkGroup(g *Group) error {
 	if last, ok := plus(g.StartIPAddress, g.MaxConnections-1); g.MaxConnections > 0 && !ok {
 		return fmt.Errorf("StartIPAddress: %d addresses from there end beyond %v", g.MaxConnections, last)
 	}
-	if len(g.SharedKey) == 0 {
+	if err := c.checkAuthentication(g); err != nil {
+		return err
+	}
+	// The VPN 5000's users get their keys from RADIUS before phase 1.
+	if len(g.SharedKey) == 0 && g.authentication(c) != AuthRADIUS {
 		for _, u := range c.Users {
 			if u.Group == g.Name && len(u.SharedKey) > 0 {
 				return nil

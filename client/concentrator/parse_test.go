@@ -129,7 +129,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"nothing", "", "x.conf: no [ VPN Group ]"},
 		{"before a section", "Key = value", "x.conf:1: stands before the first [ section ]"},
 		{"unknown section", "[ VPN Grup \"a\" ]", `x.conf:1: [ VPN Grup "a" ]: no such section; nearest is [ VPN Group ]`},
-		{"section to come", "[ General ]\n[ RADIUS ]", "x.conf:2: [ RADIUS ]: not yet possible"},
+		{"section to come", "[ General ]\n[ STAMP ]", "x.conf:2: [ STAMP ]: not yet possible"},
 		{"open section", "[ General", "x.conf:1: a section is written [ Name ]"},
 		{"unnamed group", "[ VPN Group ]", `x.conf:1: a group is written [ VPN Group "name" ]`},
 		{"group's name", `[ VPN Group "a b" ]`, "up to 15 characters"},
@@ -151,7 +151,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"pool of none", whole("", "StartIPAddress = 10.0.0.1\nMaxConnections = 0", ""), "wants a number from 1 to"},
 		{"pool beyond the end", whole("", "StartIPAddress = 255.255.255.250\nMaxConnections = 100", ""), "end beyond"},
 		{"two pools", whole("", "StartIPAddress = 10.0.0.1\nLocalIPNet = 10.0.0.0/24", ""), "has a pool already"},
-		{"SecurID", whole("", "SecurIDRequired = true", ""), "SecurIDRequired: not yet possible"},
+		{"SecurID without a server", whole("", "SecurIDRequired = true", ""), "x.conf:3: [ VPN Group \"staff\" ]: SecurID wants a section [ SecurID ]"},
 		{"control character", whole("", "Banner = \"a\x1b[2J\"", ""), "Banner: wants 1 to 255 octets of text"},
 		{"user without group", whole("", "", "alice Password=x"), `x.conf:7: [ VPN Users ]: "alice": Config is missing`},
 		{"user of no group", whole("", "", "alice Config=stuff"), `x.conf:7: [ VPN Users ]: "alice": Config: no group "stuff"; nearest is "staff"`},
@@ -207,6 +207,12 @@ func TestExample(t *testing.T) {
 		}
 	}
 	for _, k := range userKeys {
+		all = append(all, k.name)
+	}
+	for _, k := range radiusKeys {
+		all = append(all, k.name)
+	}
+	for _, k := range securIDKeys {
 		all = append(all, k.name)
 	}
 	of5000 := []string{"DeviceName", "DeviceType", "EthernetAddress", "ConfiguredOn", "ConfiguredFrom"}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"postern/client/concentrator/radius"
 )
 
 // session is a user's connection: an inner address and the children that lead to
@@ -25,6 +27,8 @@ type session struct {
 	former   traffic           // of children that are gone
 	last     time.Time         // when the last of those was in use
 	hadChild bool
+	accept   radius.Accept      // what RADIUS said of the user last
+	ended    chan radius.Record // nil: the session isn't accounted for
 }
 
 // traffic counts inner octets.
@@ -71,6 +75,7 @@ func (g *Gateway) join(c *client, user string) {
 		s = &session{g: g, key: key, user: user, group: c.group, since: now, last: now, children: make(map[uint32]*child)}
 		g.sessions[key] = s
 	}
+	s.accept = c.accept
 	s.clients = append(s.clients, c)
 	c.session = s
 }
@@ -100,6 +105,9 @@ func (g *Gateway) leave(c *client) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := c.session
+	if len(s.clients) == 1 {
+		s.accounted(c.why)
+	}
 	s.clients = slices.DeleteFunc(s.clients, func(o *client) bool { return o == c })
 	for _, ch := range s.children {
 		switch {
@@ -143,8 +151,11 @@ func (g *Gateway) lease(s *session) (netip.Addr, error) {
 	return a, nil
 }
 
-// static is the user's own address, if there is one.
+// static is the user's own address, if there is one: of RADIUS, or of the list.
 func (g *Gateway) static(s *session) netip.Addr {
+	if s.accept.Address.IsValid() {
+		return s.accept.Address
+	}
 	if u := g.cfg.Users[s.user]; u != nil {
 		return u.Address
 	}
