@@ -199,7 +199,7 @@ func TestCarrierManyPackets(t *testing.T) {
 		packets = append(packets, bytes.Repeat([]byte{1}, 40))
 	}
 	packets[len(packets)-2] = make([]byte, maxPacket+1)
-	if err := client.SendESP(packets, Path{Remote: gateway.LocalAddr()}); err == nil {
+	if err := client.SendESP(packets, Path{Remote: gateway.LocalAddr(), Marker: true}); err == nil {
 		t.Error("a packet larger than any datagram was sent")
 	}
 	eventually(t, "the others arrived", func() bool { return gateway.Stats().ESP == uint64(len(packets)-1) })
@@ -299,7 +299,7 @@ func TestPeerMoves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := client.SendESP([][]byte{packet}, Path{Remote: gateway.LocalAddr()}); err != nil {
+		if err := client.SendESP([][]byte{packet}, Path{Remote: gateway.LocalAddr(), Marker: true}); err != nil {
 			t.Fatal(err)
 		}
 		want := Path{Local: gateway.LocalAddr(), Remote: client.LocalAddr(), Marker: true}

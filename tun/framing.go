@@ -64,7 +64,7 @@ func classify(b []byte, marker bool) (kind, []byte) {
 	case len(b) < espHeaderLen:
 		return kindShort, nil
 	case !marker && bytes.HasPrefix(b, nonIKEMarker):
-		if b = b[len(nonIKEMarker):]; len(b) < espHeaderLen {
+		if b = b[len(nonIKEMarker):]; len(b) < espHeaderLen || bytes.HasPrefix(b, nonESPMarker) {
 			return kindShort, nil
 		}
 		return kindESP, b

@@ -69,7 +69,7 @@ func backToBack(t *testing.T, lose func() bool) (client, office *end) {
 			if lose != nil {
 				packets = slices.DeleteFunc(slices.Clone(packets), func([]byte) bool { return lose() })
 			}
-			return from.carrier.SendESP(packets, Path{Remote: to.carrier.LocalAddr()})
+			return from.carrier.SendESP(packets, Path{Remote: to.carrier.LocalAddr(), Marker: true})
 		}
 	}
 	c := newPair(t, 0x1001, 0x2001, here, there, send(client, office))
