@@ -25,7 +25,7 @@ import (
 
 // demoFlags are the flags of demo.
 type demoFlags struct {
-	mode                string
+	mode, auth          string
 	json, keep, verbose bool
 }
 
@@ -43,6 +43,7 @@ of the tunnel are IP stacks in this process.`,
 	}
 	fs := cmd.Flags()
 	fs.StringVar(&f.mode, "mode", "main", "the phase 1 exchange: main or aggressive")
+	fs.StringVar(&f.auth, "auth", authXAuth, "how the user logs in: xauth (name and password), radius (the gateway asks an embedded\nRADIUS server, which has a question of its own), securid (a passcode, a new PIN, the next tokencode)")
 	fs.BoolVar(&f.json, "json", false, "print one JSON object: the status and what was fetched")
 	fs.BoolVar(&f.keep, "keep", false, "stay up, with a proxy address to try in a browser")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log every message of the client's, in the RFC's notation")
@@ -77,13 +78,23 @@ func demo(out io.Writer, f *demoFlags) error {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	secret, password := rand.Text(), rand.Text()
-	gateway, err := startGateway(ctx, secret, password)
+	out = &oneAtATime{out: out}
+	said := out
+	if f.json {
+		said = io.Discard
+	}
+	auth, err := newDemoAuth(f.auth, said)
+	if err != nil {
+		return err
+	}
+	defer auth.close()
+	secret := rand.Text()
+	gateway, err := startGateway(ctx, secret, auth)
 	if err != nil {
 		return err
 	}
 	defer gateway.Close()
-	p, err := demoProfile(gateway.Addr(), f.mode, secret, password)
+	p, err := demoProfile(gateway.Addr(), f.mode, secret, auth.password)
 	if err != nil {
 		return err
 	}
@@ -94,6 +105,7 @@ func demo(out io.Writer, f *demoFlags) error {
 	c := client.New(p, client.Options{
 		Log:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 		Rootless: &client.Rootless{Proxy: "127.0.0.1:0"},
+		Ask:      auth.ask,
 	})
 	show := shower(&screen{out: out})
 	if f.json {
@@ -118,9 +130,9 @@ func demo(out io.Writer, f *demoFlags) error {
 }
 
 // startGateway runs a concentrator on a loopback address until ctx ends.
-func startGateway(ctx context.Context, secret, password string) (*concentrator.Gateway, error) {
+func startGateway(ctx context.Context, secret string, auth *demoAuth) (*concentrator.Gateway, error) {
 	// Every octet of this is the program's own, so it is a fault of ours if it is wrong.
-	config := fmt.Sprintf(demoConfig, secret, password)
+	config := fmt.Sprintf(demoConfig, secret, auth.local) + auth.config
 	cfg, err := concentrator.ParseConfig([]byte(config), "demo.conf")
 	if err != nil {
 		return nil, err
@@ -134,6 +146,10 @@ func startGateway(ctx context.Context, secret, password string) (*concentrator.G
 }
 
 func demoProfile(gateway netip.AddrPort, mode, secret, password string) (*profile.Profile, error) {
+	stored := ""
+	if password != "" {
+		stored = fmt.Sprintf("password = %q\n", password)
+	}
 	return profile.Parse(fmt.Appendf(nil, `
 name = "demo"
 gateway = %q
@@ -141,9 +157,8 @@ mode = %q
 identity = %q
 secret = %q
 user = %q
-password = %q
 ike = ["aes256-sha256-modp2048"]
-`, gateway, mode, demoGroup, secret, demoUser, password), "demo.toml")
+%s`, gateway, mode, demoGroup, secret, demoUser, stored), "demo.toml")
 }
 
 // tryTunnel shows the connection until it is up, uses it, and tells what moved.

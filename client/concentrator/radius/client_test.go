@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -628,8 +627,8 @@ func TestAssignedAddress(t *testing.T) {
 
 // No secret is in an error, or in what the server logs.
 func TestCanary(t *testing.T) {
-	var log bytes.Buffer
-	s := serve(t, radiusserver.Config{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	var log strings.Builder
+	s := serve(t, radiusserver.Config{Saw: func(line string) { fmt.Fprintln(&log, line) }})
 	c := radius.New(quick(at(s)))
 	say(t, c, "alice", "canary-wonderland")
 	say(t, c, "bob", "canary-builder", "canary-blue", "canary-7")

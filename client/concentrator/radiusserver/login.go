@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"crypto/rand"
 	"crypto/subtle"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -81,7 +82,7 @@ const patience = 2 * time.Minute
 func (s *Server) login(p *codec.Packet) *codec.Packet {
 	name := rfc2865.UserName_GetString(p)
 	r := s.judge(p, name)
-	s.log.Info("RADIUS", "request", p.Code, "user", name, "answer", r.code)
+	s.cfg.Saw(fmt.Sprintf("%v of %q -> %v", p.Code, name, r.code))
 	a := p.Response(r.code)
 	if r.next != nil {
 		state := rand.Text()

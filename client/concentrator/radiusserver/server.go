@@ -1,7 +1,8 @@
 package radiusserver
 
 import (
-	"log/slog"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -19,7 +20,11 @@ import (
 type Config struct {
 	Secret []byte
 	Users  map[string]*User // the Server's from now on
-	Log    *slog.Logger     // nil: nothing is logged; never a secret
+
+	// Saw, if not nil, is told of each request that was answered, repetitions apart,
+	// and of those that come from nobody who knows the secret: in a line, without
+	// any secret. It is called by one goroutine.
+	Saw func(line string)
 
 	// Unsigned: answers have no Message-Authenticator, as those of servers before
 	// 2024; requests without one are taken.
@@ -29,7 +34,6 @@ type Config struct {
 // Server answers one request after the other.
 type Server struct {
 	cfg  Config
-	log  *slog.Logger
 	conn *net.UDPConn
 	done chan struct{} // closed when serve has returned
 
@@ -69,11 +73,11 @@ func Listen(at netip.AddrPort, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, log: cfg.Log, conn: conn, done: make(chan struct{}),
+		cfg: cfg, conn: conn, done: make(chan struct{}),
 		answers: make(map[request]answer), pending: make(map[string]pending),
 	}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
+	if s.cfg.Saw == nil {
+		s.cfg.Saw = func(string) {}
 	}
 	go s.serve()
 	return s, nil
@@ -108,7 +112,8 @@ func (s *Server) serve() {
 	for {
 		n, from, err := s.conn.ReadFromUDPAddrPort(b[:])
 		if err != nil {
-			if s.closed(err) {
+			// An ICMP message isn't the end.
+			if errors.Is(err, net.ErrClosed) {
 				return
 			}
 			continue
@@ -117,12 +122,6 @@ func (s *Server) serve() {
 			_, _ = s.conn.WriteToUDPAddrPort(a, from)
 		}
 	}
-}
-
-// closed says whether a socket's error is its end. An ICMP message isn't.
-func (s *Server) closed(err error) bool {
-	e, ok := err.(*net.OpError)
-	return !ok || e.Err == net.ErrClosed
 }
 
 // answer is the answer to a datagram; nil: none, as for whoever doesn't know the
@@ -134,7 +133,7 @@ func (s *Server) answer(b []byte, from netip.AddrPort) []byte {
 	}
 	b = b[:int(b[2])<<8|int(b[3])]
 	if !s.authentic(p, b) {
-		s.log.Info("RADIUS", "request", p.Code, "from", from, "answer", "none: another secret")
+		s.cfg.Saw(fmt.Sprintf("%v from %v: made with another secret, or not signed", p.Code, from))
 		return nil
 	}
 	key := request{from, p.Identifier, p.Authenticator}
@@ -151,7 +150,7 @@ func (s *Server) answer(b []byte, from netip.AddrPort) []byte {
 		octets, err = s.sign(s.login(p))
 	}
 	if err != nil {
-		s.log.Error("RADIUS", "error", err)
+		s.cfg.Saw(fmt.Sprintf("%v from %v: %v", p.Code, from, err))
 		return nil
 	}
 	s.sweep()
@@ -209,7 +208,7 @@ func (s *Server) account(p *codec.Packet) *codec.Packet {
 	}
 	r.Address, _ = netip.AddrFromSlice(rfc2865.FramedIPAddress_Get(p).To4())
 	r.Peer, _ = netip.ParseAddr(rfc2865.CallingStationID_GetString(p))
-	s.log.Info("RADIUS", "request", p.Code, "status", r.Kind, "user", r.User, "session", r.ID)
+	s.cfg.Saw(fmt.Sprintf("%v (%v) of %q", p.Code, r.Kind, r.User))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.records = append(s.records, r)
