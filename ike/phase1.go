@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -243,6 +244,9 @@ func (p *phase1) takeKE(m *isakmp.Message) error {
 	}
 	if len(ke) != group.size() {
 		return fmt.Errorf("KE payload of %d octets where %s has %d", len(ke), groupName(p.chosen.Group), group.size())
+	}
+	if p.dh != nil && bytes.Equal(ke, p.dh.public()) {
+		return errors.New("KE payload: our own has come back")
 	}
 	if p.initiator {
 		p.schedule.gxr, p.nrB = ke, nonce

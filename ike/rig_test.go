@@ -3,6 +3,7 @@ package ike_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -261,4 +262,9 @@ func phase1Type(m ike.Mode) isakmp.ExchangeType {
 		return isakmp.ExchangeAggressive
 	}
 	return isakmp.ExchangeMain
+}
+
+// slogTo logs everything to w.
+func slogTo(w io.Writer, end string) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})).With("end", end)
 }

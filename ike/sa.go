@@ -188,14 +188,15 @@ func (sa *SA) route(d Datagram) {
 		}
 		return
 	}
-	if h.MessageID == 0 || h.Exchange != isakmp.ExchangeInformational && sa.serving >= maxServing {
+	begins := h.Exchange == isakmp.ExchangeTransaction || h.Exchange == isakmp.ExchangeQuick
+	if h.MessageID == 0 || !begins && h.Exchange != isakmp.ExchangeInformational || begins && sa.serving >= maxServing {
 		return
 	}
 	x := &exchange{link: sa.link, typ: h.Exchange, msgID: h.MessageID, stage: stageOf(h.Exchange)}
 	x.protect(sa.keys, sa.keys.phase2IV(h.MessageID))
 	hash1 := func(m *isakmp.Message) error { return sa.checkHash1(m, x.msgID) }
 	if sa.used[h.MessageID] {
-		if m, _, err := x.read(h, d.Octets, hash1); err == nil {
+		if m, _, err := x.read(h, d.Octets, hash1); err == nil && h.Exchange == isakmp.ExchangeInformational {
 			sa.replayed(m)
 		}
 		return
