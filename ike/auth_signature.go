@@ -33,6 +33,11 @@ func schemeOf(m isakmp.AuthMethod) signatureScheme {
 	switch family(m) {
 	case isakmp.AuthRSA, isakmp.AuthHybridInitRSA, isakmp.AuthHybridRespRSA:
 		return rsaScheme{}
+	case isakmp.AuthDSS, isakmp.AuthHybridInitDSS, isakmp.AuthHybridRespDSS:
+		return dssScheme{}
+	}
+	if e, ok := ecdsaSchemes[m]; ok {
+		return e
 	}
 	return nil
 }

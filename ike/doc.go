@@ -10,6 +10,8 @@
 //	  auth_psk.go         pre-shared keys                RFC 2409, section 5.4
 //	  auth_signature.go   signatures                     RFC 2409, section 5.1
 //	  auth_rsa.go         RSA signatures
+//	  auth_dss.go         DSS signatures, dss_key.go     FIPS 186-4
+//	  auth_ecdsa.go       ECDSA signatures               RFC 4754
 //	  auth_hybrid.go      only the gateway signs         draft-ietf-ipsec-isakmp-hybrid-auth-05
 //	  certificate.go      CERT and CERTREQ               RFC 2408, sections 3.9 and 3.10
 //	  natt.go             NAT traversal                  RFC 3947
@@ -53,6 +55,6 @@
 //
 // # Not implemented
 //
-// Signatures, public key encryption, New Group Mode, base mode, several SAs in
+// New Group Mode, base mode, several SAs in
 // one Quick Mode, AH, IPCOMP, transport mode, IKE fragmentation.
 package ike

@@ -20,6 +20,10 @@ func (m AuthMethod) String() string {
 		AuthRSAEncryption: "Encryption with RSA", AuthRSARevisedEncryption: "Revised encryption with RSA",
 		AuthHybridInitRSA: "HybridInitRSA", AuthHybridRespRSA: "HybridRespRSA",
 		AuthXAuthInitPSK: "XAUTHInitPreShared", AuthXAuthRespPSK: "XAUTHRespPreShared",
+		AuthHybridInitDSS: "HybridInitDSS", AuthHybridRespDSS: "HybridRespDSS",
+		AuthXAuthInitDSS: "XAUTHInitDSS", AuthXAuthRespDSS: "XAUTHRespDSS",
+		AuthXAuthInitRSAEncryption: "XAUTHInitRSAEncryption", AuthXAuthRespRSAEncryption: "XAUTHRespRSAEncryption",
+		AuthXAuthInitRSARevisedEncryption: "XAUTHInitRSARevisedEncryption", AuthXAuthRespRSARevisedEncryption: "XAUTHRespRSARevisedEncryption",
 		AuthXAuthInitRSA: "XAUTHInitRSA", AuthXAuthRespRSA: "XAUTHRespRSA",
 	}
 	if s, ok := names[m]; ok {
