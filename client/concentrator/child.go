@@ -80,8 +80,8 @@ func (c *client) quick(ctx context.Context, sa *ike.SA, o ike.QuickOffer) (*ike.
 // reachable says whether ESP has a way to the client.
 func (c *client) reachable(sa *ike.SA) error {
 	switch encapsulated := sa.Info().NAT.Encapsulate(); {
-	case encapsulated && !sa.Path().Marker:
-		return errors.New("the client sends ESP in UDP without port 4500, which is a draft of NAT traversal not spoken here")
+	case encapsulated && !sa.Path().Marker && !sa.Info().NAT.NonIKEMarker:
+		return errors.New("the client wants ESP in UDP and stays on port 500, which no text of NAT traversal allows")
 	case !encapsulated && c.g.nat == ike.NATForce:
 		return errors.New("the client knows no NAT traversal, and no socket for IP protocol 50 is open")
 	}
