@@ -75,7 +75,7 @@ type Info struct {
 
 // Limits on what an authenticated peer may begin.
 const (
-	maxServing  = 64 // exchanges at once, those that linger included
+	maxServing  = 256 // exchanges at once, those that linger included
 	usedIDsKept = 4096
 )
 
