@@ -26,6 +26,8 @@ type ClientConfig struct {
 	User     string // empty: asked for
 	Password []byte // empty: asked for; NewClient copies it
 	Domain   string // empty: asked for where the gateway wants one
+	Codes    *Codes // nil: the person types one-time codes; the Client doesn't close it
+	Vendor   string // "checkpoint", "netscreen", …; empty or "auto": told by vendor IDs
 
 	Ask      prompt.Func // nil: nobody can be asked
 	Optional bool        // a STATUS of OK is believed before anything was asked
@@ -50,6 +52,8 @@ type Client struct {
 	quiet     time.Time  // since when it is the gateway's turn; zero: it never asked
 	answered  bool       // a question, in this login
 	passwords int        // how many were sent in this login
+	codes     int        // how many were made in this login
+	old       bool       // the gateway has the old numbers
 	password  []byte     // the stored one
 	user      string     // the name that was sent last
 	sent      []byte     // the password that was sent, unless it may have been a code
@@ -96,7 +100,35 @@ func (c *Client) Answered() (user string, password []byte) {
 // SET of XAUTH-STATUS ends the login; a SET of anything else is a pushed
 // configuration. The answer is the caller's, who may overwrite the values in it
 // once it is sent.
-func (c *Client) Handle(ctx context.Context, _ *ike.SA, request isakmp.Configuration) *isakmp.Configuration {
+func (c *Client) Handle(ctx context.Context, sa *ike.SA, request isakmp.Configuration) *isakmp.Configuration {
+	if !c.hasOldNumbers(sa, request) {
+		return c.handle(ctx, request)
+	}
+	answer := c.handle(ctx, fromOld(request))
+	if answer == nil {
+		return nil
+	}
+	old := toOld(*answer)
+	return &old
+}
+
+// hasOldNumbers says whether request is of XAuth under the old numbers: a
+// REQUEST with a TYPE, and from then on what has a STATUS.
+func (c *Client) hasOldNumbers(sa *ike.SA, request isakmp.Configuration) bool {
+	if !vendorOf(c.cfg.Vendor, sa).oldNumbers {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if request.Type == isakmp.CfgRequest && hasOld(request, isakmp.AttrCheckPointXAuthType) {
+		c.old = true
+		return true
+	}
+	return c.old && request.Type == isakmp.CfgSet && hasOld(request, isakmp.AttrCheckPointXAuthStatus)
+}
+
+// handle is Handle for the draft's numbers.
+func (c *Client) handle(ctx context.Context, request isakmp.Configuration) *isakmp.Configuration {
 	switch {
 	case request.Type == isakmp.CfgRequest && isXAuth(request):
 		return c.request(ctx, request)
@@ -114,7 +146,7 @@ func (c *Client) Handle(ctx context.Context, _ *ike.SA, request isakmp.Configura
 // request answers a REQUEST. One question is answered at a time: what repeats it
 // joins it, another waits for its turn.
 func (c *Client) request(ctx context.Context, request isakmp.Configuration) *isakmp.Configuration {
-	q := readQuestion(request)
+	q := c.readQuestion(request)
 	ctx, q.cancel = context.WithCancelCause(ctx)
 	defer q.cancel(nil)
 	for {
@@ -193,14 +225,14 @@ func (c *Client) leave(q *question) *isakmp.Configuration {
 }
 
 // note remembers what was answered.
-func (c *Client) note(asked []uint16, answers map[uint16][]byte) {
+func (c *Client) note(q *question, answers map[uint16][]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.answered = c.answered || len(asked) > 0
+	c.answered = c.answered || len(q.asked) > 0
 	if user, ok := answers[isakmp.AttrXAuthUserName]; ok {
 		c.user = string(user)
 	}
-	if password, ok := answers[isakmp.AttrXAuthUserPassword]; ok {
+	if password, ok := answers[isakmp.AttrXAuthUserPassword]; ok && q.code != isakmp.AttrXAuthUserPassword {
 		clear(c.sent)
 		c.sent = nil
 		if c.passwords++; c.passwords == 1 {
@@ -209,10 +241,14 @@ func (c *Client) note(asked []uint16, answers map[uint16][]byte) {
 	}
 }
 
-// askedAgain says whether q wants a password after one was sent.
+// askedAgain says whether q wants a password or a code after one was sent that
+// was stored or made.
 func (c *Client) askedAgain(q *question) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if q.code != 0 {
+		return c.codes > 0
+	}
 	return c.passwords > 0 && slices.Contains(q.asked, isakmp.AttrXAuthUserPassword)
 }
 
@@ -264,7 +300,7 @@ func (c *Client) settle(ok bool, message string) {
 		c.finish(ErrUnasked)
 	default:
 		c.finish(nil)
-		c.answered, c.passwords = false, 0
+		c.answered, c.passwords, c.codes = false, 0, 0
 	}
 }
 

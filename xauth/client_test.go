@@ -46,9 +46,11 @@ func TestHandle(t *testing.T) {
 		{"what is unknown", request(append(userAndPassword(), wants(isakmp.AttrCiscoXAuthVendor))...), isakmp.CfgReply, []isakmp.Attribute{user, password}},
 		{"domain", request(wants(isakmp.AttrXAuthDomain)), isakmp.CfgReply, []isakmp.Attribute{isakmp.TLV(isakmp.AttrXAuthDomain, []byte("SALES"))}},
 		{"message", request(message("Hello")), isakmp.CfgReply, nil},
-		{"RADIUS-CHAP", request(kind(isakmp.XAuthRadiusCHAP)), isakmp.CfgReply, fail},
-		{"OTP", request(kind(isakmp.XAuthOTP)), isakmp.CfgReply, fail},
-		{"S/KEY", request(kind(isakmp.XAuthSKey)), isakmp.CfgReply, fail},
+		{"RADIUS-CHAP without a challenge", request(append(userAndPassword(), kind(isakmp.XAuthRadiusCHAP))...), isakmp.CfgReply, fail},
+		{"RADIUS-CHAP, asking for the name", request(kind(isakmp.XAuthRadiusCHAP), wants(isakmp.AttrXAuthUserName)), isakmp.CfgReply, []isakmp.Attribute{kind(1), user}},
+		{"OTP, not the password", request(kind(isakmp.XAuthOTP), wants(isakmp.AttrXAuthUserPassword)), isakmp.CfgReply, fail},
+		{"S/KEY, not the password", request(kind(isakmp.XAuthSKey), challenge("97 ke1234"), wants(isakmp.AttrXAuthUserPassword)), isakmp.CfgReply, fail},
+		{"a type, and nothing asked", request(kind(isakmp.XAuthOTP)), isakmp.CfgReply, []isakmp.Attribute{kind(2)}},
 		{"a private type", request(kind(40000)), isakmp.CfgReply, fail},
 		{"no type at all", request(wants(isakmp.AttrXAuthType)), isakmp.CfgReply, fail},
 		{"passcode", request(wants(isakmp.AttrXAuthPasscode)), isakmp.CfgReply, fail},
@@ -85,20 +87,19 @@ func TestHandle(t *testing.T) {
 
 func TestErrorsName(t *testing.T) {
 	tests := []struct {
-		kind uint16
-		want string
+		request isakmp.Configuration
+		want    string
 	}{
-		{isakmp.XAuthRadiusCHAP, "RADIUS-CHAP (type 1)"},
-		{isakmp.XAuthOTP, "OTP (type 2)"},
-		{isakmp.XAuthSKey, "S/KEY (type 3)"},
-		{40000, "type 40000"},
+		{request(append(userAndPassword(), kind(isakmp.XAuthRadiusCHAP), challenge("1234"))...), "RADIUS-CHAP with a challenge of 4 octets"},
+		{request(kind(40000)), "type 40000"},
+		{request(wants(isakmp.AttrXAuthType)), "isn't a number"},
 	}
 	synctest.Test(t, func(t *testing.T) {
 		l := connect(t, xauth.ClientConfig{}, nil, nil)
 		defer l.close()
 		for _, tt := range tests {
 			c := xauth.NewClient(xauth.ClientConfig{})
-			c.Handle(t.Context(), nil, request(kind(tt.kind)))
+			c.Handle(t.Context(), nil, tt.request)
 			if err := c.Wait(t.Context(), l.sa); !errors.Is(err, xauth.ErrType) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
@@ -291,7 +292,7 @@ func TestOpenQuestion(t *testing.T) {
 			}
 		}},
 		{"after a failure nothing is asked", func(t *testing.T, c *xauth.Client, p *typist) {
-			got := <-handle(t, c, request(kind(isakmp.XAuthOTP)), 1)
+			got := <-handle(t, c, request(kind(40000)), 1)
 			if v := answer(got); v != "\x00\x00" {
 				t.Errorf("%q", v)
 			}

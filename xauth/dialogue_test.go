@@ -93,6 +93,10 @@ func wants(t uint16) isakmp.Attribute   { return isakmp.TLV(t, nil) }
 func message(s string) isakmp.Attribute { return isakmp.TLV(isakmp.AttrXAuthMessage, []byte(s)) }
 func status(v uint16) isakmp.Attribute  { return isakmp.TV(isakmp.AttrXAuthStatus, v) }
 func kind(v uint16) isakmp.Attribute    { return isakmp.TV(isakmp.AttrXAuthType, v) }
+func challenge(s string) isakmp.Attribute {
+	return isakmp.TLV(isakmp.AttrXAuthChallenge, []byte(s))
+}
+
 func userAndPassword() []isakmp.Attribute {
 	return []isakmp.Attribute{wants(isakmp.AttrXAuthUserName), wants(isakmp.AttrXAuthUserPassword)}
 }
@@ -273,8 +277,8 @@ var dialogues = []dialogue{
 		}}),
 	},
 	{
-		name: "OTP", user: "alice", password: good, nobody: true, want: xauth.ErrType, message: "OTP (type 2)", wantGateway: errFailReply,
-		gateway: says(request(append(userAndPassword(), kind(isakmp.XAuthOTP))...)),
+		name: "a type of its own", user: "alice", password: good, nobody: true, want: xauth.ErrType, message: "type 40000", wantGateway: errFailReply,
+		gateway: says(request(append(userAndPassword(), kind(40000))...)),
 	},
 	{
 		name: "no request at all", nobody: true, gateway: says(), want: xauth.ErrNoRequest, message: "waited 2m45s",

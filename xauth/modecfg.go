@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"postern/ike"
 	"postern/ike/isakmp"
@@ -59,6 +60,15 @@ func (r Request) configuration() isakmp.Configuration {
 func (c *Client) Pull(ctx context.Context, sa *ike.SA, r Request) (*Assigned, error) {
 	if a := c.alreadyPushed(); a != nil {
 		return a, nil
+	}
+	if vendorOf(c.cfg.Vendor, sa).pushes {
+		select {
+		case a := <-c.pushed:
+			return a, nil
+		case <-sa.Done():
+		case <-ctx.Done():
+		case <-time.After(pushPatience):
+		}
 	}
 	type answer struct {
 		isakmp.Configuration

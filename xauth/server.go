@@ -18,37 +18,34 @@ import (
 type Server struct {
 	// Verify judges a name and a password: nil lets the user in; an error that is
 	// ErrRefused costs one of the tries, and a RefusedError's Message is shown; a
-	// *Challenge asks further; any other error ends the login at once. It mustn't
-	// keep the password. It may be called by several goroutines at once.
+	// *Question or *Challenge asks further; any other error ends the login at once.
+	// It mustn't keep the password. It may be called by several goroutines at once.
 	Verify func(ctx context.Context, sa *ike.SA, user string, password []byte) error
+
+	// First, if not nil, makes what each try begins with, in the place of a question
+	// for Verify.
+	First func(sa *ike.SA) *Question
 
 	Message  string        // shown with the first question; may be empty
 	Passcode bool          // the first question is for a passcode in the password's place
 	NameOnly bool          // the first question is for the name alone, and Verify gets no password
 	Tries    int           // 0: 3
 	Patience time.Duration // how long a person may take for each answer; 0: 165 s
+
+	// Vendor is whose gateway this plays: "checkpoint" or "netscreen"; empty: none.
+	Vendor string
+	// Assign, if not nil, is what a NetScreen pushes to a user before the STATUS.
+	Assign func(ctx context.Context, sa *ike.SA, user string) (*Assigned, error)
 }
 
 // Limits of a login. Chosen here.
 const (
-	defaultTries  = 3
-	maxChallenges = 8 // after one password
-	maxUserName   = 255
-	maxPassword   = 1024
-	failPatience  = 5 * time.Second // for the ACK of a STATUS of FAIL
+	defaultTries    = 3
+	maxQuestions    = 9 // of one try
+	maxUserName     = 255
+	maxAnswerOctets = 1024
+	failPatience    = 5 * time.Second // for the ACK of a STATUS of FAIL
 )
-
-// Challenge is the error of a Verify that wants to know more.
-type Challenge struct {
-	Message   string // shown to the person
-	Attribute uint16 // what is asked for, such as isakmp.AttrXAuthPasscode; 0: the password
-
-	// Verify judges the answer as Server.Verify does a password; what that knew,
-	// its closure has.
-	Verify func(ctx context.Context, answer []byte) error
-}
-
-func (c *Challenge) Error() string { return "a further question: " + c.Message }
 
 // Authenticate asks the client for its user until Verify is content, and tells
 // it the outcome. It begins when phase 1 is done. A user who isn't let in loses
@@ -58,17 +55,20 @@ func (c *Challenge) Error() string { return "a further question: " + c.Message }
 // The client's next exchange may overtake its ACK: hold it until Authenticate
 // has returned. Not to be called by a handler of the SA's own.
 func (s *Server) Authenticate(ctx context.Context, sa *ike.SA) (user string, err error) {
-	d := dialogue{Server: s, sa: sa, identifier: newIdentifier()}
-	if user, err = d.run(ctx); err == nil {
+	d := dialogue{Server: s, sa: sa, identifier: newIdentifier(), vendor: vendorOf(s.Vendor, nil)}
+	if err = d.run(ctx); err == nil {
+		err = d.assign(ctx)
+	}
+	if err == nil {
 		err = d.tell(ctx, isakmp.TV(isakmp.AttrXAuthStatus, isakmp.XAuthOK))
 	} else if sa.Err() == nil {
 		d.tellRefused(ctx, err)
 	}
 	if err != nil {
 		_ = sa.Close()
-		return user, fmt.Errorf("xauth: %w", err)
+		return d.user, fmt.Errorf("xauth: %w", err)
 	}
-	return user, nil
+	return d.user, nil
 }
 
 // dialogue is one login. "The identifier stays the same" in all its exchanges.
@@ -76,84 +76,81 @@ type dialogue struct {
 	*Server
 	sa         *ike.SA
 	identifier uint16
+	vendor     vendor
+	user       string // who they say they are
 }
 
 // run asks until the user is let in, or not.
-func (d *dialogue) run(ctx context.Context) (user string, err error) {
+func (d *dialogue) run(ctx context.Context) (err error) {
 	message := d.Message
 	tries := d.Tries
 	if tries == 0 {
 		tries = defaultTries
 	}
 	for range tries {
-		// <--  HDR*, HASH, ATTR(REQUEST)    HDR*, HASH, ATTR(REPLY)  -->
-		reply, e := d.ask(ctx, message, d.first()...)
-		if e != nil {
-			return user, e
+		q := d.first()
+		if message != "" {
+			q.Message = message
 		}
-		user, err = d.judge(ctx, reply)
-		if err == nil || !errors.Is(err, ErrRefused) {
-			return user, err
+		if err = d.try(ctx, q); err == nil || !errors.Is(err, ErrRefused) {
+			return err
 		}
 		message = "The user name or the password is wrong. Please try again."
 		if r := (*RefusedError)(nil); errors.As(err, &r) && r.Message != "" {
 			message = r.Message
 		}
 	}
-	return user, err
+	return err
 }
 
-// first is what the first question is for.
-func (d *dialogue) first() []uint16 {
-	switch {
-	case d.NameOnly:
-		return []uint16{isakmp.AttrXAuthUserName}
-	case d.Passcode:
-		return []uint16{isakmp.AttrXAuthUserName, isakmp.AttrXAuthPasscode}
+// first is what a try begins with.
+func (d *dialogue) first() *Question {
+	if d.First != nil {
+		return d.First(d.sa)
 	}
-	return []uint16{isakmp.AttrXAuthUserName, isakmp.AttrXAuthUserPassword}
-}
-
-// judge shows name and password to Verify, and asks what it wants to know beside.
-func (d *dialogue) judge(ctx context.Context, reply isakmp.Configuration) (user string, err error) {
-	var password []byte
+	asks, secret := []uint16{isakmp.AttrXAuthUserName}, uint16(isakmp.AttrXAuthUserPassword)
+	if d.Passcode {
+		secret = isakmp.AttrXAuthPasscode
+	}
 	if !d.NameOnly {
-		asked := d.first()
-		password = value(reply, asked[len(asked)-1])
+		asks = append(asks, secret)
 	}
-	defer clear(password)
-	name := value(reply, isakmp.AttrXAuthUserName)
-	if err := checkUser(name, password); err != nil {
-		return "", &RefusedError{Cause: err}
-	}
-	user = string(name)
-	err = d.Verify(ctx, d.sa, user, password)
-	for range maxChallenges {
-		var c *Challenge
-		if !errors.As(err, &c) {
-			return user, err
-		}
-		err = d.challenge(ctx, c)
-	}
-	return user, fmt.Errorf("more than %d further questions", maxChallenges)
+	return &Question{Asks: asks, Judge: func(ctx context.Context, r Reply) error { return d.Verify(ctx, d.sa, d.user, r[secret]) }}
 }
 
-// challenge asks one thing more.
-func (d *dialogue) challenge(ctx context.Context, c *Challenge) error {
-	attribute := c.Attribute
-	if attribute == 0 {
-		attribute = isakmp.AttrXAuthUserPassword
+// try asks a question and what its judge wants to know beside.
+func (d *dialogue) try(ctx context.Context, q *Question) error {
+	for range maxQuestions {
+		// <--  HDR*, HASH, ATTR(REQUEST)    HDR*, HASH, ATTR(REPLY)  -->
+		reply, err := d.ask(ctx, q)
+		if err != nil {
+			return err
+		}
+		err = d.judge(ctx, q, reply)
+		if q = further(err); q == nil {
+			return err
+		}
 	}
-	reply, err := d.ask(ctx, c.Message, attribute)
-	if err != nil {
-		return err
+	return fmt.Errorf("more than %d questions", maxQuestions)
+}
+
+// judge shows a REPLY to its question's judge, and overwrites it.
+func (d *dialogue) judge(ctx context.Context, q *Question, reply isakmp.Configuration) error {
+	r := make(Reply)
+	defer r.clear()
+	for _, t := range q.Asks {
+		r[t] = value(reply, t)
+		if len(r[t]) > maxAnswerOctets {
+			return &RefusedError{Cause: fmt.Errorf("an answer of %d octets", len(r[t]))}
+		}
 	}
-	answer := value(reply, attribute)
-	defer clear(answer)
-	if len(answer) > maxPassword {
-		return &RefusedError{Cause: fmt.Errorf("an answer of %d octets", len(answer))}
+	if name, ok := r[isakmp.AttrXAuthUserName]; ok {
+		if err := checkUser(name); err != nil {
+			return &RefusedError{Cause: err}
+		}
+		d.user = string(name)
 	}
-	return c.Verify(ctx, answer)
+	return q.Judge(ctx, r)
 }
 
 // errDeclined is the error for a client that replies STATUS = FAIL.
@@ -162,22 +159,16 @@ var errDeclined = errors.New("the client doesn't answer the question")
 // ask sends a REQUEST and returns its REPLY. While a person is typing, ike gives
 // up before they do: the question is then repeated under a new message ID, and
 // the identifier tells the client that it is the same.
-func (d *dialogue) ask(ctx context.Context, message string, attributes ...uint16) (reply isakmp.Configuration, err error) {
-	request := isakmp.Configuration{Type: isakmp.CfgRequest, Identifier: d.identifier}
-	if message != "" {
-		request.Attributes = append(request.Attributes, isakmp.TLV(isakmp.AttrXAuthMessage, []byte(message)))
-	}
-	for _, t := range attributes {
-		request.Attributes = append(request.Attributes, isakmp.TLV(t, nil))
-	}
+func (d *dialogue) ask(ctx context.Context, q *Question) (reply isakmp.Configuration, err error) {
 	patience := d.Patience
 	if patience == 0 {
 		patience = gatewayPatience
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	request := isakmp.Configuration{Type: isakmp.CfgRequest, Identifier: d.identifier, Attributes: q.attributes(d.vendor)}
 	for {
-		reply, err = d.sa.Transact(ctx, request)
+		reply, err = d.transact(ctx, request)
 		if timeout := (*ike.TimeoutError)(nil); !errors.As(err, &timeout) || ctx.Err() != nil {
 			break
 		}
@@ -194,11 +185,33 @@ func (d *dialogue) ask(ctx context.Context, message string, attributes ...uint16
 	return reply, nil
 }
 
-// tell ends the login (SET/ACK). The ACK is empty or echoes the STATUS: nothing
+// transact is the SA's, in the numbers of the vendor that is played.
+func (d *dialogue) transact(ctx context.Context, c isakmp.Configuration) (isakmp.Configuration, error) {
+	if !d.vendor.oldNumbers {
+		return d.sa.Transact(ctx, c)
+	}
+	answer, err := d.sa.Transact(ctx, toOld(c))
+	return fromOld(answer), err
+}
+
+// assign pushes a configuration inside the login.
+func (d *dialogue) assign(ctx context.Context) error {
+	if !d.vendor.pushes || d.Assign == nil {
+		return nil
+	}
+	a, err := d.Assign(ctx, d.sa, d.user)
+	if err != nil {
+		return err
+	}
+	// <--  HDR*, HASH, ATTR(SET)    HDR*, HASH, ATTR(ACK)  -->
+	return d.tell(ctx, a.Attributes(nil)...)
+}
+
+// tell tells the client something (SET/ACK). The ACK is empty or echoes the STATUS: nothing
 // hangs on which.
 func (d *dialogue) tell(ctx context.Context, outcome ...isakmp.Attribute) error {
 	// <--  HDR*, HASH, ATTR(SET)    HDR*, HASH, ATTR(ACK)  -->
-	_, err := d.sa.Transact(ctx, isakmp.Configuration{Type: isakmp.CfgSet, Identifier: d.identifier, Attributes: outcome})
+	_, err := d.transact(ctx, isakmp.Configuration{Type: isakmp.CfgSet, Identifier: d.identifier, Attributes: outcome})
 	return err
 }
 
@@ -227,14 +240,12 @@ func value(reply isakmp.Configuration, t uint16) []byte {
 
 // checkUser bounds what a peer may call itself before it is logged, looked up or
 // handed to RADIUS.
-func checkUser(name, password []byte) error {
+func checkUser(name []byte) error {
 	switch {
 	case len(name) == 0:
 		return errors.New("no user name")
 	case len(name) > maxUserName:
 		return fmt.Errorf("a user name of %d octets", len(name))
-	case len(password) > maxPassword:
-		return fmt.Errorf("a password of %d octets", len(password))
 	case bytes.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return errors.New("a user name with control characters")
 	}
