@@ -32,8 +32,6 @@ func findHash(h isakmp.Hash) (hashFunc, error) {
 	return nil, fmt.Errorf("hash %v isn't supported", h)
 }
 
-func (h hashFunc) size() int { return h().Size() }
-
 // sum is hash(a | b | …).
 func (h hashFunc) sum(parts ...[]byte) []byte {
 	f := h()

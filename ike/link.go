@@ -46,10 +46,10 @@ func (l *link) follow(p Path) {
 		if old.Local.IsValid() && !p.Local.IsValid() {
 			p.Local = old.Local
 		}
-		if *old != p {
+		if old.Remote != p.Remote {
 			l.log.Info("the peer moved", "from", old.Remote, "to", p.Remote)
-			l.path.Store(&p)
 		}
+		l.path.Store(&p)
 	}
 }
 

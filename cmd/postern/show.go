@@ -81,12 +81,12 @@ type screen struct {
 }
 
 var phaseNames = map[client.State]string{
-	client.Resolving:       "looking up the gateway",
-	client.Connecting:      "phase 1: agreeing on keys",
-	client.Authenticating:  "logging in",
-	client.Configuring:     "setting up the tunnel",
-	client.Rekeying:        "renewing keys",
-	client.Reconnecting:    "reconnecting",
+	client.Resolving:      "looking up the gateway",
+	client.Connecting:     "phase 1: agreeing on keys",
+	client.Authenticating: "logging in",
+	client.Configuring:    "setting up the tunnel",
+	client.Rekeying:       "renewing keys",
+	client.Reconnecting:   "reconnecting",
 }
 
 func (t *screen) explains() bool { return true }
