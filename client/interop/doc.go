@@ -7,10 +7,12 @@
 //	traffic_test.go     what must hold of every tunnel
 //	strongswan_test.go  strongSwan as gateway and as client
 //	vpnc_test.go        vpnc as client
+//	freeradius_test.go  FreeRADIUS
 //	postern_test.go     our own programs
 //	self_test.go        proves the laboratory without any program of ours
 //	client_test.go      postern against strongSwan
 //	gateway_test.go     vpnc and strongSwan against the concentrator
+//	radius_test.go      FreeRADIUS behind the concentrator and behind strongSwan
 //
 // The tests need Linux, root and the packages that packaging/test-deps names. Without them they skip, saying why; with
 // POSTERN_REQUIRE_PEERS=1 in the environment they fail instead. POSTERN_BIN names the folder of the programs to test;

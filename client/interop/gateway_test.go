@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -29,10 +30,10 @@ DNSPrimaryServer = 10.99.1.53
 "alice" Config="staff" Password="wonderland"
 `
 
-// concentrator starts our gateway in the lab's gateway.
-func (l *lab) concentrator() *process {
+// concentrator starts our gateway in the lab's gateway, with more in its file.
+func (l *lab) concentrator(more ...string) *process {
 	l.t.Helper()
-	file := l.write("concentrator.conf", concentratorConf)
+	file := l.write("concentrator.conf", concentratorConf+strings.Join(more, "\n"))
 	p := l.gateway.start(nil, program(l.t, "concentrator"), "--config", file)
 	l.eventually(5*time.Second, "the concentrator's port 500", func() bool {
 		p.running()

@@ -99,6 +99,22 @@ func (l *lab) postern(p settings) *postern {
 	return &postern{l.client.start(nil, program(l.t, "postern"), "run", l.profile(p), "--json", "--no-prompt")}
 }
 
+// posternOnTerminal is postern with a terminal of its own and somebody at the keyboard.
+func (l *lab) posternOnTerminal(p settings) (*postern, *os.File) {
+	l.t.Helper()
+	path := filepath.Join(l.dir, "keyboard")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		l.t.Fatal(err)
+	}
+	keyboard, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { keyboard.Close() })
+	run := program(l.t, "postern") + " run " + l.profile(p) + " --json"
+	return &postern{l.client.start(nil, "sh", "-c", `exec script -qefc "$1" /dev/null <"$2"`, "sh", run, path)}, keyboard
+}
+
 // rootless starts `postern run --rootless` in the lab's client, as somebody without any privilege.
 func (l *lab) rootless(p settings, args ...string) *postern {
 	l.t.Helper()

@@ -31,6 +31,7 @@ type swan struct {
 	Secret     string   // the pre-shared key
 	User       string   // empty: no XAuth
 	Password   string   //
+	RADIUS     string   // the server that judges the gateway's users; empty: it does itself
 	Networks   []string // what the gateway protects
 
 	Pool  string   // the addresses a gateway assigns; empty: no Mode Config, and Inner stands instead
@@ -42,10 +43,20 @@ type swan struct {
 // The files of a swan. Sections stand on lines of their own, as strongSwan's parser likes them.
 var (
 	swanSettings = template.Must(template.New("strongswan.conf").Parse(`charon {
-	load = random nonce openssl aes sha1 sha2 md5 hmac gmp pem pkcs1 pkcs8 pubkey x509 constraints revocation xcbc curve25519 kdf gcm vici kernel-libipsec kernel-netlink socket-default unity xauth-generic
+	load = random nonce openssl aes sha1 sha2 md5 hmac gmp pem pkcs1 pkcs8 pubkey x509 constraints revocation xcbc curve25519 kdf gcm vici kernel-libipsec kernel-netlink socket-default unity xauth-generic{{if .RADIUS}} eap-radius{{end}}
 	i_dont_care_about_security_and_use_aggressive_mode_psk = yes
 	cisco_unity = {{if .NoUnity}}no{{else}}yes{{end}}
-	filelog {
+	{{with .RADIUS}}plugins {
+		eap-radius {
+			servers {
+				lab {
+					address = {{.}}
+					secret = "the RADIUS secret"
+				}
+			}
+		}
+	}
+	{{end}}filelog {
 		stderr {
 			default = 1
 			ike = 2
@@ -71,7 +82,7 @@ var (
 			{{with .Group}}id = {{.}}{{end}}
 		}
 		{{if .User}}remote-2 {
-			auth = xauth
+			auth = xauth{{if .RADIUS}}-radius{{end}}
 		}
 		{{end}}children {
 			{{range .Children}}{{.Name}} {

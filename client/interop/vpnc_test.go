@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,8 @@ type vpnc struct {
 	NATT           string // NAT Traversal Mode: force-natt for UDP encapsulation, none for IP protocol 50
 	Weak           bool   // 3DES and MD5 are allowed
 	DH             string // dh2 when empty
+
+	Answers []string // what is typed, question by question; without any vpnc asks nothing
 }
 
 // The interface that vpnc makes.
@@ -36,6 +39,13 @@ while [ "$i" -lt "${CISCO_SPLIT_INC:-0}" ]; do
 	eval ip route add "\$CISCO_SPLIT_INC_${i}_ADDR/\$CISCO_SPLIT_INC_${i}_MASKLEN" dev "$TUNDEV"
 	i=$((i + 1))
 done
+`
+
+// What vpnc calls for a person to type: each call takes a line of the file.
+const vpncHelper = `#!/bin/sh
+set -eu
+head -n 1 %[1]q
+sed -i 1d %[1]q
 `
 
 // vpnc starts vpnc in the lab's client.
@@ -61,7 +71,13 @@ func (l *lab) vpnc(v vpnc) *process {
 	script := l.write("vpnc-script", vpncScript)
 	lines = append(lines, "Script sh "+script)
 	conf := l.write("vpnc.conf", strings.Join(lines, "\n")+"\n")
-	return l.client.start(nil, "vpnc", "--non-inter", conf)
+	if len(v.Answers) == 0 {
+		return l.client.start(nil, "vpnc", "--non-inter", conf)
+	}
+	answers := l.write("vpnc-answers", strings.Join(v.Answers, "\n")+"\n")
+	helper := l.write("vpnc-helper", fmt.Sprintf(vpncHelper, answers))
+	l.client.must("chmod", "700", helper)
+	return l.client.start(nil, "vpnc", "--xauth-inter", "--password-helper", helper, conf)
 }
 
 // vpncUp waits until vpnc's interface has its address, and returns it.
