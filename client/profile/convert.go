@@ -30,13 +30,14 @@ func (r *reader) connection(p *Profile) {
 	set(r, "identity_type", in.IdentityType, &p.IdentityType, oneOf[IdentityType]("key-id fqdn user-fqdn address dn", ""))
 	set(r, "gateway_identity", in.GatewayIdentity, &p.GatewayIdentity, plain)
 	set(r, "auth", in.Auth, &p.Auth, oneOf[Auth]("psk", "rsa dss ecdsa hybrid rsa-encryption rsa-revised"))
-	set(r, "vendor", in.Vendor, &p.Vendor, oneOf[string]("auto cisco", "checkpoint netscreen fortigate sonicwall nortel fritzbox"))
+	set(r, "vendor", in.Vendor, &p.Vendor, oneOf[string]("auto cisco checkpoint netscreen fortigate", "sonicwall nortel fritzbox"))
 	set(r, "xauth", in.XAuth, &p.XAuth, parseXAuth)
 	set(r, "user", in.User, &p.User, plain)
 	set(r, "domain", in.Domain, &p.Domain, plain)
 }
 
-// secrets reads the pre-shared key and the password, and where else they are.
+// secrets reads the pre-shared key, the password and the secret of one-time codes,
+// and where else they are.
 func (r *reader) secrets(p *Profile) {
 	in := &r.in
 	set(r, "secret_encoding", in.SecretEncoding, &p.SecretEncoding, oneOf[Encoding]("text hex base64", ""))
@@ -45,6 +46,9 @@ func (r *reader) secrets(p *Profile) {
 	}
 	if !r.private && len(in.Password) > 0 {
 		r.fail("password", openToOthers(r.name))
+	}
+	if !r.private && len(in.OTPSecret) > 0 {
+		r.fail("otp_secret", openToOthers(r.name))
 	}
 	decode := func(e Encoding) func(secretText) (Secret, error) {
 		return func(s secretText) (Secret, error) {
@@ -63,6 +67,18 @@ func (r *reader) secrets(p *Profile) {
 	set(r, "password_file", in.PasswordFile, &p.PasswordFile, optional(r.path))
 	if p.Password != nil && p.PasswordFile != "" {
 		r.fail("password_file", "stands beside password; one of them has to go")
+	}
+	set(r, "otp", in.OTP, &p.OTP, optional(oneOf[string]("totp skey otp", "")))
+	set(r, "otp_secret", in.OTPSecret, &p.OTPSecret, decode(EncodingText))
+	set(r, "otp_secret_file", in.OTPSecretFile, &p.OTPSecretFile, optional(r.path))
+	if p.OTPSecret != nil && p.OTPSecretFile != "" {
+		r.fail("otp_secret_file", "stands beside otp_secret; one of them has to go")
+	}
+	if p.OTP == "" && p.OTPSecret != nil {
+		r.fail("otp_secret", "stands without otp, which says what it is for")
+	}
+	if p.OTP == "" && p.OTPSecretFile != "" {
+		r.fail("otp_secret_file", "stands without otp, which says what it is for")
 	}
 }
 
@@ -101,7 +117,6 @@ func (r *reader) later(p *Profile) {
 	in := &r.in
 	set(r, "vpn5000", in.VPN5000, &p.VPN5000, oneOf[string]("off", "auto required"))
 	set(r, "radius", in.RADIUS, &p.RADIUS, optional(oneOf[string]("", "pap chap challenge")))
-	set(r, "otp", in.OTP, &p.OTP, optional(oneOf[string]("", "totp skey otp")))
 	for _, k := range []struct {
 		key string
 		set bool

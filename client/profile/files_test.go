@@ -169,6 +169,7 @@ func TestResolve(t *testing.T) {
 		fd          string
 		secret      string
 		password    string
+		otp         string
 	}{
 		{name: "nowhere"},
 		{name: "profile", lines: "secret = 's'\npassword = 'p'", secret: "s", password: "p"},
@@ -186,6 +187,11 @@ func TestResolve(t *testing.T) {
 		{name: "descriptor before file, which isn't opened", lines: "secret_file = 'absent'", fd: "secret=s", secret: "s"},
 		{name: "hexadecimal everywhere", lines: "secret_encoding = 'hex'", fd: "secret=4142", secret: "AB"},
 		{name: "hexadecimal, but not the password", lines: "secret_encoding = 'hex'\nsecret_file = 'a'", files: map[string]string{"a": "4142\n"}, fd: "password=4142", secret: "AB", password: "4142"},
+		{name: "one-time codes: profile", lines: "otp = 'totp'\notp_secret = 'GEZD'", otp: "GEZD"},
+		{name: "one-time codes: file", lines: "otp = 'otp'\notp_secret_file = 'a'", files: map[string]string{"a": "a phrase\n"}, otp: "a phrase"},
+		{name: "one-time codes: credentials", lines: "otp = 'skey'", credentials: map[string]string{"office.otp_secret": "a phrase\n"}, otp: "a phrase"},
+		{name: "one-time codes: descriptor", lines: "otp = 'totp'\notp_secret = 'x'", fd: "otp_secret=otpauth://totp/a?secret=b", otp: "otpauth://totp/a?secret=b"},
+		{name: "one-time codes that nobody makes", fd: "otp_secret=x"},
 		{name: "environment isn't a source", lines: "user = 'u'"},
 	}
 	for _, tt := range tests {
@@ -201,6 +207,9 @@ func TestResolve(t *testing.T) {
 			}
 			if string(p.Secret) != tt.secret || string(p.Password) != tt.password {
 				t.Errorf("secret %q, password %q", []byte(p.Secret), []byte(p.Password))
+			}
+			if string(p.OTPSecret) != tt.otp {
+				t.Errorf("secret of one-time codes %q", []byte(p.OTPSecret))
 			}
 			if (p.Secret == nil) != (tt.secret == "") {
 				t.Error("an unknown secret isn't nil")
@@ -247,8 +256,8 @@ func TestResolveErrors(t *testing.T) {
 		{name: "NUL", lines: "secret_file = 'a'", files: map[string]string{"a": "hunter2\x00"}, want: "DIR/a: secret: has a NUL character in it"},
 		{name: "not hexadecimal", lines: "secret_file = 'a'\nsecret_encoding = 'hex'", files: file, want: "DIR/a: secret: isn't an even number of hexadecimal digits"},
 		{name: "empty credential", credentials: map[string]string{"office.password": ""}, want: "DIR/credentials/office.password: password: is empty"},
-		{name: "descriptor: unknown word", fd: "secret=s\npasswort=hunter2\n", want: "FD:2: wants secret=… or password=…"},
-		{name: "descriptor: no word", fd: "hunter2\n", want: "FD:1: wants secret=… or password=…"},
+		{name: "descriptor: unknown word", fd: "secret=s\npasswort=hunter2\n", want: "FD:2: wants secret=…, password=… or otp_secret=…"},
+		{name: "descriptor: no word", fd: "hunter2\n", want: "FD:1: wants secret=…, password=… or otp_secret=…"},
 		{name: "descriptor: twice", fd: "secret=s\nsecret=hunter2", want: "FD:2: secret: was given before"},
 		{name: "descriptor: empty", fd: "password=\n", want: "FD:1: password: is empty"},
 		{name: "descriptor: too much", fd: "secret=" + strings.Repeat("x", maxLines), want: "FD: delivers 16384 octets or more"},
@@ -313,9 +322,9 @@ func TestSecretIsHidden(t *testing.T) {
 			t.Errorf("%s shows %q", how, what)
 		}
 	}
-	p := &Profile{Secret: s, Password: Secret("p")}
+	p := &Profile{Secret: s, Password: Secret("p"), OTPSecret: Secret("p")}
 	p.Clear()
-	if p.Secret != nil || p.Password != nil || string(s) != strings.Repeat("\x00", 7) {
+	if p.Secret != nil || p.Password != nil || p.OTPSecret != nil || string(s) != strings.Repeat("\x00", 7) {
 		t.Errorf("after Clear: %q", []byte(s))
 	}
 }

@@ -37,6 +37,8 @@ type file struct {
 	PasswordFile       string       `toml:"password_file"`
 	Domain             string       `toml:"domain"`
 	OTP                string       `toml:"otp"`
+	OTPSecret          secretText   `toml:"otp_secret"`
+	OTPSecretFile      string       `toml:"otp_secret_file"`
 	VPN5000            string       `toml:"vpn5000"`
 	RADIUS             string       `toml:"radius"`
 	PAPAuthSecret      secretText   `toml:"pap_auth_secret"`
@@ -152,7 +154,7 @@ func syntaxError(err error, name string, document []byte) *Error {
 		}
 	}
 	switch fault.Key {
-	case "", "secret", "password", "pap_auth_secret":
+	case "", "secret", "password", "otp_secret", "pap_auth_secret":
 	default:
 		if message := strings.TrimPrefix(d.Error(), "toml: "); !strings.Contains(message, "U+") {
 			fault.Problem += ": " + message
@@ -164,6 +166,7 @@ func syntaxError(err error, name string, document []byte) *Error {
 func (f *file) clear() {
 	clear(f.Secret)
 	clear(f.Password)
+	clear(f.OTPSecret)
 	clear(f.PAPAuthSecret)
 }
 

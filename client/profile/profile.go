@@ -95,8 +95,20 @@ type Profile struct {
 	// Domain (domain) is the XAuth domain, sent when the gateway asks for one.
 	Domain string
 
-	// OTP (otp) is how to make one-time codes: "totp", "skey", "otp". Not yet.
+	// OTP (otp) is how one-time codes are made here: "totp" (RFC 6238), which answer
+	// what asks for a passcode; "otp" (RFC 2289) or "skey" (S/KEY), which answer
+	// the gateway's challenge. "" (default): they are asked for.
 	OTP string
+
+	// OTPSecret (otp_secret) is what they are made of. For "totp" it is the seed in
+	// base32, or the otpauth URI behind its QR code, which may have other digits,
+	// period or algorithm than 6, 30 s and SHA-1. For "otp" and "skey" it is the
+	// pass phrase; without one it is asked for, and never sent. nil until
+	// Sources.Resolve found one elsewhere.
+	OTPSecret Secret
+
+	// OTPSecretFile (otp_secret_file) is to otp_secret what SecretFile is to secret.
+	OTPSecretFile string
 
 	// VPN5000 (vpn5000) is "off" (default). Not yet: "auto", "required".
 	VPN5000 string
@@ -107,8 +119,8 @@ type Profile struct {
 	PAPAuthSecret Secret
 
 	// Vendor (vendor) is whose gateway this is, where that can't be told from
-	// its vendor IDs: "auto" (default) or "cisco". Not yet: "checkpoint",
-	// "netscreen", "fortigate", "sonicwall", "nortel", "fritzbox".
+	// its vendor IDs: "auto" (default), "cisco", "checkpoint", "netscreen" or
+	// "fortigate". Not yet: "sonicwall", "nortel", "fritzbox".
 	Vendor string
 
 	// IKE (ike) are the phase 1 proposals in order of preference. Default:
@@ -220,6 +232,7 @@ const (
 	Off  = "off"  // of PFS, NATTraversal, VPN5000
 	Auto = "auto" // of PFS, Selectors, NATTraversal, Vendor
 
+	OTPTime            = "totp" // of OTP
 	VendorCisco        = "cisco"
 	SelectorsAny       = "any"
 	SelectorsEach      = "each"
@@ -257,7 +270,7 @@ func Default() *Profile {
 
 // Clear overwrites the secrets in p with zeros and forgets them.
 func (p *Profile) Clear() {
-	for _, s := range []*Secret{&p.Secret, &p.Password, &p.PAPAuthSecret} {
+	for _, s := range []*Secret{&p.Secret, &p.Password, &p.OTPSecret, &p.PAPAuthSecret} {
 		s.Clear()
 		*s = nil
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -19,12 +20,13 @@ const NoFD = -1
 // the environment: others can see those.
 type Sources struct {
 	// FD is a file descriptor to read to its end and close, NoFD for none; 0
-	// is the standard input. Lines: "secret=…" and "password=…", each at most
-	// once, everything behind the "=" belonging to the value.
+	// is the standard input. Lines: "secret=…", "password=…" and
+	// "otp_secret=…", each at most once, everything behind the "=" belonging to the
+	// value.
 	FD int
 
-	// CredentialsDirectory is a folder that may hold the files NAME.secret
-	// and NAME.password ($CREDENTIALS_DIRECTORY under systemd, which keeps
+	// CredentialsDirectory is a folder that may hold the files NAME.secret,
+	// NAME.password and NAME.otp_secret ($CREDENTIALS_DIRECTORY under systemd, which keeps
 	// others out of it); "" for none. NAME is the profile's file name without
 	// ".toml", or else its name.
 	CredentialsDirectory string
@@ -37,12 +39,13 @@ type found struct {
 	line  int
 }
 
-// Resolve sets p.Secret and p.Password from the first place that has them:
+// Resolve sets p.Secret, p.Password and p.OTPSecret from the first place that has
+// them:
 //
 //  1. the descriptor,
 //  2. the folder of credentials,
-//  3. the profile's secret and password,
-//  4. the files that its secret_file and password_file name.
+//  3. the profile's secret, password and otp_secret,
+//  4. the files that its secret_file, password_file and otp_secret_file name.
 //
 // What this invocation names wins over what the profile says. A value that is
 // nowhere stays nil, for the caller to ask for. The pre-shared key is decoded
@@ -58,7 +61,11 @@ func (s Sources) Resolve(p *Profile) error {
 	if err != nil {
 		return err
 	}
-	return s.resolve(p, "password", EncodingText, given, p.PasswordFile, &p.Password)
+	err = s.resolve(p, "password", EncodingText, given, p.PasswordFile, &p.Password)
+	if err != nil || p.OTP == "" {
+		return err
+	}
+	return s.resolve(p, "otp_secret", EncodingText, given, p.OTPSecretFile, &p.OTPSecret)
 }
 
 // resolve sets one secret.
@@ -182,8 +189,8 @@ func parseLines(data []byte, name string) (lines, error) {
 		}
 		key, value, ok := bytes.Cut(line, []byte("="))
 		fault := &Error{File: name, Line: number}
-		if !ok || string(key) != "secret" && string(key) != "password" {
-			fault.Problem = "wants secret=… or password=…"
+		if !ok || !slices.Contains([]string{"secret", "password", "otp_secret"}, string(key)) {
+			fault.Problem = "wants secret=…, password=… or otp_secret=…"
 		} else if _, twice := out[string(key)]; twice {
 			fault.Key, fault.Problem = string(key), "was given before"
 		}
