@@ -189,6 +189,34 @@ func TestCarrierSorts(t *testing.T) {
 	eventually(t, "detached", func() bool { return gateway.Stats().NoTunnel == 4 })
 }
 
+// TestCarrierNonIKEMarker: on port 500 ESP goes behind the non-IKE marker, as the
+// oldest drafts of NAT traversal have it, and IKE stays plain.
+func TestCarrierNonIKEMarker(t *testing.T) {
+	gateway, atGateway := listenUDP(t, loopback4, PlainIKE)
+	client, _ := listenUDP(t, loopback4, ByRemotePort)
+	tunnel := New(tuntest.New(1400))
+	defer tunnel.Close()
+	gateway.Attach(tunnel)
+	c, g := office(t, 1, 2, func([][]byte) error { return nil }, func([][]byte) error { return nil })
+	if err := tunnel.Add(g); err != nil {
+		t.Fatal(err)
+	}
+	packet, err := c.Out.Seal(nil, udpPacket("10.9.0.2:7", "10.20.0.1:9", nil), esp.NextIPv4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := Path{Remote: gateway.LocalAddr()}
+	for _, err := range []error{client.SendESP([][]byte{packet}, to), client.SendIKE([]byte(message), to)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := next(t, atGateway); got.Msg != message {
+		t.Errorf("IKE %q", got.Msg)
+	}
+	eventually(t, "the packet is opened", func() bool { return tunnel.Stats().In.Packets == 1 })
+}
+
 // TestCarrierManyPackets sends more than one batch holds, of which the last but
 // one can't be sent.
 func TestCarrierManyPackets(t *testing.T) {
