@@ -96,7 +96,7 @@ type postern struct{ *process }
 // postern starts `postern run` in the lab's client.
 func (l *lab) postern(p settings) *postern {
 	l.t.Helper()
-	return &postern{l.client.start(nil, program(l.t, "postern"), "run", l.profile(p), "--json", "--no-prompt")}
+	return &postern{l.client.start(nil, program(l.t, "postern"), "run", l.profile(p), "--json", "--no-prompt", "--state-dir", filepath.Join(l.dir, "state"))}
 }
 
 // posternOnTerminal is postern with a terminal of its own and somebody at the keyboard.
@@ -111,7 +111,7 @@ func (l *lab) posternOnTerminal(p settings) (*postern, *os.File) {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { keyboard.Close() })
-	run := program(l.t, "postern") + " run " + l.profile(p) + " --json"
+	run := program(l.t, "postern") + " run " + l.profile(p) + " --json --state-dir " + filepath.Join(l.dir, "state")
 	return &postern{l.client.start(nil, "sh", "-c", `exec script -qefc "$1" /dev/null <"$2"`, "sh", run, path)}, keyboard
 }
 
