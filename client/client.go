@@ -22,6 +22,7 @@ import (
 	"postern/client/prompt"
 	"postern/ike"
 	"postern/tun/hostnet"
+	"postern/xauth"
 )
 
 // Options are what a connection needs beside its profile.
@@ -57,6 +58,10 @@ type Client struct {
 	redial   chan struct{}
 	user     string         // as the person typed it, for the next login
 	password profile.Secret // likewise
+	codes    *xauth.Codes   // nil until a login needs them
+	prompts  uint64         // how many there were
+
+	asking chan struct{} // holds a value while a person is asked
 }
 
 // New returns a Client for a profile whose secrets are resolved. The profile is
@@ -68,7 +73,7 @@ func New(p *profile.Profile, o Options) *Client {
 	if o.Ask == nil {
 		o.Ask = prompt.Nobody
 	}
-	c := &Client{profile: p, options: o, log: o.Log, changed: make(chan struct{}), redial: make(chan struct{}, 1)}
+	c := &Client{profile: p, options: o, log: o.Log, changed: make(chan struct{}), redial: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
 	c.status = Status{Schema: 1, Profile: p.Name, State: Down, Since: time.Now(), Warnings: p.Weak()}
 	return c
 }
@@ -188,6 +193,7 @@ func (c *Client) forget() {
 	defer c.mu.Unlock()
 	c.profile.Clear()
 	c.password.Clear()
+	c.codes.Close()
 }
 
 // set changes the state, and tells who watches.
@@ -196,7 +202,7 @@ func (c *Client) set(s State, r *Reason) {
 		if st.State != s {
 			st.State, st.Since = s, time.Now()
 		}
-		st.Reason = r
+		st.Reason, st.Prompt = r, nil
 	})
 }
 
@@ -214,7 +220,7 @@ func (c *Client) drop(s State, r *Reason) {
 	c.update(func(st *Status) {
 		c.session = nil // update holds the lock
 		st.State, st.Since, st.Reason = s, time.Now(), r
-		st.IKE, st.Tunnel, st.SAs, st.Traffic = nil, nil, nil, nil
+		st.IKE, st.Tunnel, st.SAs, st.Traffic, st.Prompt = nil, nil, nil, nil, nil
 	})
 }
 
@@ -251,10 +257,25 @@ func (c *Client) warn(text string) {
 	})
 }
 
-// ask asks a person and shows that it does.
+// ask asks a person, one prompt at a time, and shows what it asks.
 func (c *Client) ask(ctx context.Context, p prompt.Prompt) (prompt.Answers, error) {
-	before := c.Status().State
-	c.set(WaitingForInput, nil)
-	defer c.set(before, nil)
+	select {
+	case c.asking <- struct{}{}:
+		defer func() { <-c.asking }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	var before State
+	c.update(func(st *Status) {
+		c.prompts++
+		p.ID = c.prompts
+		before = st.State
+		st.State, st.Since, st.Reason, st.Prompt = WaitingForInput, time.Now(), nil, &p
+	})
+	defer c.update(func(st *Status) {
+		if st.State == WaitingForInput { // not ended meanwhile
+			st.State, st.Since, st.Prompt = before, time.Now(), nil
+		}
+	})
 	return c.options.Ask(ctx, p)
 }

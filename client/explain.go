@@ -94,12 +94,19 @@ func explain(err error) *Reason {
 		return &Reason{Code: "no_such_profile", Exit: ExitNoProfile, Message: sentence(err.Error()), Try: "Name a profile that exists, or give the path of a file."}
 	case errors.As(err, &bad):
 		return &Reason{Code: "profile", Exit: ExitProfile, Message: sentence(bad.Error())}
+	case errors.Is(err, xauth.ErrRefused):
+		// It may be ErrNotInteractive too: what was stored was wrong.
+		return &Reason{Code: "login_refused", Exit: ExitCredentials, Message: "The gateway refused the user name, the password or the code." + gatewaySays(err), Try: "Check them; user names are case-sensitive with most gateways."}
 	case errors.Is(err, prompt.ErrNotInteractive):
 		return &Reason{Code: "input_needed", Exit: ExitInput, Message: "The gateway asks for something that isn't stored, and nobody may be asked.", Try: "Store it (password_file, --secrets-fd), or run without --no-prompt."}
 	case errors.Is(err, prompt.ErrCancelled):
 		return &Reason{Code: "cancelled", Exit: ExitInterrupted, Message: "Cancelled."}
-	case errors.Is(err, xauth.ErrRefused):
-		return &Reason{Code: "login_refused", Exit: ExitCredentials, Message: "The gateway refused the user name or the password.", Try: "Check both; user names are case-sensitive with most gateways."}
+	case errors.Is(err, xauth.ErrUnanswered):
+		return &Reason{Code: "not_answered", Exit: ExitInput, Message: "Nobody answered the gateway's question in time.", Try: "Try again, and have the code at hand."}
+	case errors.Is(err, xauth.ErrType):
+		return &Reason{Code: "login_kind", Exit: ExitRefused, Message: "The gateway wants a kind of login that isn't known here.", Try: "Ask your administrator for another way to log in."}
+	case errors.Is(err, xauth.ErrUnasked):
+		return &Reason{Code: "unasked", Exit: ExitIdentity, Message: "The gateway reports a login that it never asked for, which somebody who plays it would do too.", Try: "If your gateway is like this, set xauth = \"optional\"."}
 	case errors.Is(err, ike.ErrIdentity):
 		return &Reason{Code: "wrong_gateway", Exit: ExitIdentity, Message: "The gateway proved to be another one than the profile's gateway_identity names.", Try: "Correct gateway_identity if this is your gateway; otherwise don't connect."}
 	case stage.stage == stageResolve:
@@ -185,6 +192,15 @@ func explainHost(err error, stage string) *Reason {
 		return &Reason{Code: "cancelled", Exit: ExitInterrupted, Message: "Interrupted."}
 	}
 	return &Reason{Code: "other", Exit: ExitOther, Message: sentence(err.Error())}
+}
+
+// gatewaySays is the gateway's own message, which is cleaned already.
+func gatewaySays(err error) string {
+	var refused *xauth.RefusedError
+	if !errors.As(err, &refused) || refused.Message == "" {
+		return ""
+	}
+	return fmt.Sprintf(" It says %q.", refused.Message)
 }
 
 // sentence begins with a capital and ends with a full stop.

@@ -11,11 +11,15 @@ import (
 )
 
 // newLogin prepares for the gateway's questions under one SA.
-func (s *session) newLogin() *xauth.Client {
+func (s *session) newLogin() (*xauth.Client, error) {
 	p := s.profile
+	codes, err := s.client.oneTimeCodes()
+	if err != nil {
+		return nil, err
+	}
 	cfg := xauth.ClientConfig{
 		Title: p.Name + ": log in", User: p.User, Password: p.Password, Domain: p.Domain,
-		Ask: s.client.ask, Optional: p.XAuth == profile.XAuthOptional, Log: s.log,
+		Codes: codes, Vendor: p.Vendor, Ask: s.client.ask, Optional: p.XAuth == profile.XAuthOptional, Log: s.log,
 	}
 	user, password := s.client.typed()
 	if cfg.User == "" {
@@ -24,7 +28,28 @@ func (s *session) newLogin() *xauth.Client {
 	if cfg.Password == nil {
 		cfg.Password = password
 	}
-	return xauth.NewClient(cfg)
+	return xauth.NewClient(cfg), nil
+}
+
+// oneTimeCodes are what the profile has them made of: the same for every login,
+// so that none is sent twice; nil where the person types them.
+func (c *Client) oneTimeCodes() (*xauth.Codes, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.profile
+	switch {
+	case p.OTP == "" || c.codes != nil:
+	case p.OTP != profile.OTPTime:
+		c.codes = xauth.NewOTP(p.OTPSecret)
+	case p.OTPSecret == nil:
+		return nil, &profile.Error{File: p.File, Key: "otp_secret", Problem: "is absent, and one-time codes are made of it"}
+	default:
+		var err error
+		if c.codes, err = xauth.NewTOTP(p.OTPSecret); err != nil {
+			return nil, &profile.Error{File: p.File, Key: "otp_secret", Problem: err.Error()}
+		}
+	}
+	return c.codes, nil
 }
 
 // authenticate waits until the gateway lets the user in.

@@ -231,7 +231,9 @@ func (s *session) ikeConfig(ctx context.Context) (ike.Config, error) {
 			return ike.Config{}, err
 		}
 	}
-	s.login = s.newLogin()
+	if s.login, err = s.newLogin(); err != nil {
+		return ike.Config{}, err
+	}
 	cfg := ike.Config{
 		Proposals: proposals, Lifetime: p.Lifetime.IKE, Secret: p.Secret,
 		Identity: identity(p), InitialContact: true, DPD: p.DPD, Alive: s.alive,

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"postern/client/prompt"
 	"postern/tun"
 )
 
@@ -31,6 +32,9 @@ type Status struct {
 	State   State     `json:"state"`
 	Since   time.Time `json:"since"` // of the state
 	Reason  *Reason   `json:"reason,omitempty"`
+	// Prompt is what a person is asked, in WaitingForInput. There is no secret in it
+	// but what the gateway says itself: a PIN that it chose is in its message.
+	Prompt *prompt.Prompt `json:"prompt,omitempty"`
 
 	Gateway *GatewayStatus `json:"gateway,omitempty"`
 	IKE     *IKEStatus     `json:"ike,omitempty"`
