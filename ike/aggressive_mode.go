@@ -44,8 +44,7 @@ func (p *phase1) aggressiveInitiator(ctx context.Context) (*keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.features.noteFirst(m)
-	p.noteRequests(m)
+	p.meet(m)
 	p.natDiscovered(m)
 	p.float()
 	p.x.protect(k, k.iv)
@@ -158,7 +157,6 @@ func (p *phase1) recognise(m *isakmp.Message) (k *keys, id isakmp.ID, err error)
 		return nil, id, err
 	}
 	p.idiiB = body
-	p.noteRequests(m)
 	if family(p.chosen.method) == isakmp.AuthPSK {
 		groups := p.groupsFor(Hello{Remote: p.link.path.Load().Remote, Identity: &id, Method: p.chosen.method})
 		if len(groups) == 0 {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -337,6 +338,66 @@ func TestManyMethodsAtOneGateway(t *testing.T) {
 				a, _ := r.connect()
 				if a.Info().Method != s.method {
 					t.Error("method ", a.Info().Method)
+				}
+			})
+		})
+	}
+}
+
+// bigChain makes certificates that need fragments.
+func (r *rig) bigChain() {
+	r.certified(isakmp.AuthRSA, "rsa")
+	for range 3 {
+		r.a.Credentials[0].Chain = append(r.a.Credentials[0].Chain, make([]byte, 1500))
+		r.b.Credentials[0].Chain = append(r.b.Credentials[0].Chain, make([]byte, 1500))
+	}
+}
+
+// Long messages go in fragments between ends that both announce them, lost and
+// doubled ones included, and whole otherwise.
+func TestFragments(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		a, b      int
+		fragments bool
+	}{
+		{"by default", 0, 0, true},
+		{"small ones", 576, 300, true},
+		{"the initiator doesn't", -1, 0, false},
+		{"the responder doesn't", 0, -1, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, r *rig) {
+				r.bigChain()
+				r.a.FragmentSize, r.b.FragmentSize = test.a, test.b
+				r.a.NATTraversal, r.b.NATTraversal = ike.NATForce, ike.NATForce
+				n := 0
+				r.SetFault(func(d iketest.Datagram) []iketest.Delivery {
+					n++
+					switch {
+					case header(d.Octets).NextPayload != isakmp.PayloadFragment:
+						return arrive(d)
+					case n%17 == 0:
+						return drop(d)
+					case n%5 == 0:
+						return append(arrive(d), late(30*time.Millisecond)(d)...)
+					}
+					return late(time.Duration(n%7) * time.Millisecond)(d)
+				})
+				a, _ := r.connect()
+				r.quick(a)
+				seen := map[bool]bool{}
+				for _, d := range r.Sent() {
+					h := header(d.Octets)
+					if h.NextPayload == isakmp.PayloadFragment {
+						seen[d.FromA] = true
+						if len(d.Octets) > 1280 {
+							t.Errorf("a fragment of %d octets", len(d.Octets))
+						}
+					}
+				}
+				if seen[true] != test.fragments || seen[false] != test.fragments {
+					t.Error("fragments: ", seen)
 				}
 			})
 		})

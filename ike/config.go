@@ -61,6 +61,11 @@ type Config struct {
 	// MinKeyBits is the shortest modulus of a peer's RSA or DSS key; 0: 1024.
 	MinKeyBits int
 
+	// FragmentSize is the largest IP packet that an IKE message may make before it
+	// goes in fragments to a peer that takes them; 0: 1280; negative: we neither take
+	// nor make any.
+	FragmentSize int
+
 	NATTraversal   NATTraversal
 	InitialContact bool // tell the peer that we remember no other SA with it
 	// VendorIDs are announced beside those of what this package speaks itself.

@@ -26,6 +26,7 @@
 //	  dpd.go              dead peer detection            RFC 3706
 //	one layer down
 //	  exchange.go         one exchange of messages: repeats, duplicates, IV chain
+//	  fragment.go         IKE fragmentation
 //	  link.go             an SA's way to its peer
 //	  router.go           many SAs on one socket
 //	  message_id.go       message IDs
@@ -55,6 +56,6 @@
 //
 // # Not implemented
 //
-// New Group Mode, base mode, several SAs in
-// one Quick Mode, AH, IPCOMP, transport mode, IKE fragmentation.
+// New Group Mode, base mode, several SAs in one Quick Mode, AH, IPCOMP, transport
+// mode.
 package ike

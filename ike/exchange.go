@@ -32,7 +32,8 @@ type exchange struct {
 	typ     isakmp.ExchangeType
 	msgID   uint32
 	inbox   <-chan Datagram
-	foreign func(Datagram) error // takes what came and isn't of this exchange; an error is a hint
+	foreign func(Datagram) error             // takes what came and isn't of this exchange; an error is a hint
+	whole   func(Datagram) (Datagram, error) // puts fragments together, where inbox has any
 
 	keys         *keys   // nil while messages are in clear
 	trial        []*keys // a responder's candidates, until a message verifies under one
@@ -204,6 +205,13 @@ func (x *exchange) await(ctx context.Context, accept acceptFunc, pause func(time
 			x.repeat()
 			repeat = time.After(pause(time.Since(began)))
 		case d := <-x.inbox:
+			if x.whole != nil {
+				var err error
+				if d, err = x.whole(d); err != nil {
+					x.hint(err)
+					continue
+				}
+			}
 			if x.isRepeat(d) {
 				x.credit += amplification * len(d.Octets)
 				if !x.leads && x.isAnswered(d) {
@@ -242,7 +250,7 @@ func (e errFinal) Unwrap() error { return e.error }
 // hint remembers why a datagram was refused, and says whether it is the first
 // that leaves little hope.
 func (x *exchange) hint(err error) bool {
-	if err == errIgnored {
+	if err == errIgnored || err == errMore {
 		return false
 	}
 	var hopeless errHopeless
@@ -304,13 +312,18 @@ func (x *exchange) transmit(payloads []isakmp.Payload) error {
 // emit sends a message, unless a peer that hasn't proved to be where it seems has
 // had enough.
 func (x *exchange) emit(octets []byte) error {
+	datagrams := x.link.split(octets)
 	if x.unproven {
-		if len(octets) > x.credit {
+		n := 0
+		for _, d := range datagrams {
+			n += len(d)
+		}
+		if n > x.credit {
 			return nil
 		}
-		x.credit -= len(octets)
+		x.credit -= n
 	}
-	return x.link.send(octets)
+	return x.link.sendAll(datagrams)
 }
 
 // repeat sends the last message again: the same octets, never new ones. That it

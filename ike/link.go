@@ -16,6 +16,12 @@ type link struct {
 	path       atomic.Pointer[Path]
 	heard      atomic.Int64 // when an authenticated message last came, in Unix nanoseconds
 	log        *slog.Logger
+
+	// Fragments. After phase 1 fragmentSize never changes, and assembly is the SA's
+	// owner's.
+	fragmentSize int  // the largest packet; 0: the peer takes no fragments
+	assembles    bool // we announced that we do
+	assembly     assembly
 }
 
 func newLink(w *Wire, p Path, log *slog.Logger) *link {
@@ -24,7 +30,18 @@ func newLink(w *Wire, p Path, log *slog.Logger) *link {
 	return l
 }
 
-func (l *link) send(octets []byte) error { return l.wire.router.send(octets, *l.path.Load()) }
+// send sends a message, in fragments where it must.
+func (l *link) send(octets []byte) error { return l.sendAll(l.split(octets)) }
+
+func (l *link) sendAll(datagrams [][]byte) error {
+	var first error
+	for _, d := range datagrams {
+		if err := l.wire.router.send(d, *l.path.Load()); first == nil {
+			first = err
+		}
+	}
+	return first
+}
 
 // checkCookies compares a message's cookies with the SA's. Before the responder
 // has named its own, any will do.

@@ -33,7 +33,7 @@ func (p *phase1) mainInitiator(ctx context.Context) (*keys, error) {
 		return nil, err
 	}
 	p.link.ckyR = m.ResponderCookie
-	p.features.noteFirst(m)
+	p.meet(m)
 
 	// HDR, KE, Ni  -->  <--  HDR, KE, Nr
 	ke, ni, err := p.newKE(p.chosen.Group)

@@ -45,7 +45,7 @@ func newPhase1(w *Wire, to Path, cfg *Config, mode Mode, initiator bool) *phase1
 	l := newLink(w, to, cfg.log())
 	p := &phase1{link: l, cfg: cfg, initiator: initiator}
 	p.x = &exchange{link: l, stage: mode.String(), inbox: w.inbox, leads: initiator, foreign: p.foreign}
-	p.x.typ = isakmp.ExchangeMain
+	p.x.typ, p.x.whole = isakmp.ExchangeMain, l.whole
 	if mode == Aggressive {
 		p.x.typ = isakmp.ExchangeAggressive
 	}
@@ -122,12 +122,21 @@ func clearNotify(h isakmp.Header, octets []byte) error {
 	return errIgnored
 }
 
+// meet takes what rides on the peer's first message.
+func (p *phase1) meet(m *isakmp.Message) {
+	p.features.noteFirst(m)
+	p.learn(m)
+}
+
 // learn takes what rides on any message of phase 1: vendor IDs, which some peers
 // send late, and requests for our certificate.
 func (p *phase1) learn(m *isakmp.Message) {
 	p.noteRequests(m)
 	for _, vid := range m.All(isakmp.PayloadVendorID) {
 		p.features.note(vid)
+	}
+	if p.features.fragments {
+		p.link.fragmentSize = p.cfg.fragmentSize()
 	}
 }
 
@@ -161,6 +170,10 @@ func (p *phase1) announce(payloads ...isakmp.Payload) []isakmp.Payload {
 		// A peer that doesn't speak Unity, but knows it, would take our announcement
 		// for the use of it, and ask for 0.0.0.0/0 without reading what is assigned.
 		ids = append(ids, vidUnity)
+	}
+	if p.cfg.fragmentSize() > 0 && (p.initiator || p.features.fragments) {
+		ids = append(ids, vidFragmentation)
+		p.link.assembles = true
 	}
 	if p.cfg.NATTraversal != NATOff {
 		if p.initiator {
@@ -209,7 +222,7 @@ func (p *phase1) choose(m *isakmp.Message) (err error) {
 	}
 	p.life = shorter(p.cfg.Lifetime, p.chosen.life)
 	p.schedule.proposal = p.chosen.Proposal
-	p.features.noteFirst(m)
+	p.meet(m)
 	p.auth, err = p.authenticate(p.chosen.method)
 	return err
 }

@@ -105,7 +105,7 @@ func newSA(p *phase1, k *keys) *SA {
 	sa.cfg.KeyLog.phase1(sa.info.CookieI, k.ka)
 
 	// The last message of phase 1 may be lost: its exchange lives on.
-	p.x.foreign = nil
+	p.x.foreign, p.x.whole = nil, nil
 	inbox := make(chan Datagram, 8)
 	p.x.inbox = inbox
 	sa.exchanges[0] = inbox
@@ -171,6 +171,10 @@ func (sa *SA) call(f func()) bool {
 // route gives a datagram to its exchange, or begins one that the peer asks for.
 // Nothing happens before the HASH of a message with a new ID has verified.
 func (sa *SA) route(d Datagram) {
+	d, err := sa.link.whole(d)
+	if err != nil {
+		return
+	}
 	h, err := isakmp.ParseHeader(d.Octets)
 	if err != nil || sa.link.checkCookies(h) != nil {
 		return

@@ -12,11 +12,13 @@ import (
 // Vendor IDs, which say what a peer is and what it can do (RFC 2408, section
 // 3.16). Most are the MD5 of a text.
 var (
-	vidXAuth  = fromHex("09002689dfd6b712") // draft-ietf-ipsra-isakmp-xauth-06
-	vidDPD    = fromHex("afcad71368a1f1c96b8696fc77570100")
-	vidUnity  = append(md5Sum("CISCO-UNITY")[:14], 1, 0) // the last two are the version
-	vidNATT   = md5Sum("RFC 3947")
-	vidNATT03 = md5Sum("draft-ietf-ipsec-nat-t-ike-03")
+	vidXAuth = fromHex("09002689dfd6b712") // draft-ietf-ipsra-isakmp-xauth-06
+	vidDPD   = fromHex("afcad71368a1f1c96b8696fc77570100")
+	vidUnity = append(md5Sum("CISCO-UNITY")[:14], 1, 0) // the last two are the version
+	// The tail of this one says in which exchanges: Main and Aggressive Mode.
+	vidFragmentation = append(md5Sum("FRAGMENTATION"), 0x80, 0, 0, 0)
+	vidNATT          = md5Sum("RFC 3947")
+	vidNATT03        = md5Sum("draft-ietf-ipsec-nat-t-ike-03")
 	// The text of draft 02 was hashed with a newline behind it by most.
 	vidNATT02n = md5Sum("draft-ietf-ipsec-nat-t-ike-02\n")
 	vidNATT02  = md5Sum("draft-ietf-ipsec-nat-t-ike-02")
@@ -47,6 +49,7 @@ var knownVendors = []struct {
 // features is what the peer's vendor IDs say of it.
 type features struct {
 	xauth, dpd, unity bool
+	fragments         bool
 	natt              natVersion // the newest of those it knows and we do
 	vendors           []string   // products, by name
 	ids               [][]byte   // all of them
@@ -63,6 +66,8 @@ func (f *features) note(vid []byte) {
 		f.xauth = true
 	case bytes.Equal(vid, vidDPD):
 		f.dpd = true
+	case bytes.HasPrefix(vid, vidFragmentation[:16]):
+		f.fragments = true
 	case bytes.HasPrefix(vid, vidUnity[:14]):
 		f.unity = true
 	}
