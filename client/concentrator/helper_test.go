@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"postern/client/prompt"
 	"postern/ike"
 	"postern/ike/iketest"
 	"postern/ike/isakmp"
@@ -62,6 +63,7 @@ type lab struct {
 	g    *Gateway
 	dev  *tuntest.Device // behind the gateway
 	log  *slog.Logger
+	ask  prompt.Func              // the clients' users; nil: nobody can be asked
 	sent atomic.Pointer[ike.Path] // where the gateway's latest ESP went
 
 	mu      sync.Mutex
@@ -134,7 +136,7 @@ func (l *lab) dial(w who) (*dialer, error) {
 	d := &dialer{l: l, dev: tuntest.New(1400), gone: make(chan uint32, 16)}
 	d.tunnel = tun.New(d.dev)
 	go func() { _ = d.tunnel.Serve() }()
-	d.login = xauth.NewClient(xauth.ClientConfig{User: w.user, Password: []byte(w.password), Log: l.log})
+	d.login = xauth.NewClient(xauth.ClientConfig{User: w.user, Password: []byte(w.password), Ask: l.ask, Log: l.log})
 	l.mu.Lock()
 	l.clients = append(l.clients, d)
 	l.mu.Unlock()

@@ -88,7 +88,10 @@ func (l *login) second(user string) error {
 func (l *login) ask(ctx context.Context, c *radius.Client, r radius.Request, attribute uint16) error {
 	r.Peer, r.Once = l.from, l.name
 	answer, err := c.Authenticate(ctx, r)
-	if err != nil {
+	switch {
+	case errors.Is(err, radius.ErrPassword):
+		return &xauth.RefusedError{Cause: err}
+	case err != nil:
 		return fmt.Errorf("%w: %w", errNobodyJudges, err)
 	}
 	switch a := answer.(type) {

@@ -111,6 +111,9 @@ func (d *demoPerson) answer(_ context.Context, p prompt.Prompt) (prompt.Answers,
 	answers := prompt.Answers{}
 	var labels []string
 	for _, f := range p.Fields {
+		if f.Kind == prompt.YesNo {
+			typed, what = "yes", "yes"
+		}
 		answers[f.Name] = prompt.Answer(typed)
 		labels = append(labels, strings.ToLower(f.Label))
 	}
@@ -124,8 +127,6 @@ func (d *demoPerson) reply(message string) (typed, what string) {
 	switch {
 	case has("concentrator"):
 		return firstConcentrator, "the answer"
-	case has("(y/n)"):
-		return "y", "y"
 	case has("new pin of"), has("re-enter"):
 		d.pin = d.newPIN
 		return d.pin, "a new PIN"

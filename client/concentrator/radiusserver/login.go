@@ -22,10 +22,11 @@ type User struct {
 	Token    *Token // a passcode instead of all that
 
 	// What an Access-Accept says.
-	Group     string     // VPN-GroupInfo
-	SharedKey string     // VPN-Password
-	Address   netip.Addr // Client-Assigned-IP
-	Message   string     // Reply-Message
+	Group     string        // VPN-GroupInfo
+	SharedKey string        // VPN-Password
+	Address   netip.Addr    // Client-Assigned-IP
+	Limit     time.Duration // Session-Timeout
+	Message   string        // Reply-Message
 }
 
 // Question is asked behind the password.
@@ -175,6 +176,9 @@ func (u *User) describe(a *codec.Packet) {
 	}
 	if u.SharedKey != "" {
 		radius.AddVendor(a, radius.VPNPassword, []byte(u.SharedKey))
+	}
+	if u.Limit > 0 {
+		_ = rfc2865.SessionTimeout_Set(a, rfc2865.SessionTimeout(u.Limit/time.Second))
 	}
 	if u.Address.IsValid() {
 		radius.AddVendor(a, radius.ClientAssignedIP, []byte(u.Address.String()))
