@@ -233,8 +233,8 @@ func fetch(ctx context.Context, proxy string) (fetched, error) {
 // terminal.
 func text(page string) string {
 	var b strings.Builder
-	if _, body, ok := strings.Cut(page, "<body"); ok {
-		page = "<body" + body
+	if _, body, ok := strings.Cut(page, "</style>"); ok {
+		page = body
 	}
 	in := false
 	for _, r := range page {
