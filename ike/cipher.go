@@ -44,13 +44,16 @@ func (k *keys) encrypt(iv, plain []byte) (sealed, nextIV []byte) {
 }
 
 // decrypt is the inverse; the padding stays, for only the lengths of the
-// payloads tell where it begins.
-func (k *keys) decrypt(iv, sealed []byte) (plain, nextIV []byte, err error) {
+// payloads tell where it begins. The result is in room if that has enough of it.
+func (k *keys) decrypt(iv, sealed, room []byte) (plain, nextIV []byte, err error) {
 	n := k.cipher.BlockSize()
 	if len(sealed) == 0 || len(sealed)%n != 0 {
 		return nil, nil, fmt.Errorf("%d encrypted octets aren't whole blocks of %d", len(sealed), n)
 	}
-	plain = make([]byte, len(sealed))
+	if cap(room) < len(sealed) {
+		room = make([]byte, len(sealed))
+	}
+	plain = room[:len(sealed)]
 	cipher.NewCBCDecrypter(k.cipher, iv).CryptBlocks(plain, sealed)
 	return plain, sealed[len(sealed)-n:], nil
 }

@@ -387,11 +387,15 @@ func (x *exchange) read(h isakmp.Header, octets []byte, accept acceptFunc) (m *i
 	if len(candidates) == 0 {
 		candidates = []*keys{x.keys}
 	}
+	var room []byte
+	if len(x.trial) > 1 {
+		room = make([]byte, len(octets)) // for one after the other
+	}
 	for _, k := range candidates {
 		if len(x.trial) > 0 {
 			x.protect(k, k.iv)
 		}
-		if m, nextIV, err = x.open(h, octets); err == nil {
+		if m, nextIV, err = x.open(h, octets, room); err == nil {
 			err = accept(m)
 		}
 		var final errFinal
@@ -404,7 +408,7 @@ func (x *exchange) read(h isakmp.Header, octets []byte, accept acceptFunc) (m *i
 }
 
 // open decrypts with the IV of the chain, which it leaves where it is, and parses.
-func (x *exchange) open(h isakmp.Header, octets []byte) (m *isakmp.Message, nextIV []byte, err error) {
+func (x *exchange) open(h isakmp.Header, octets, room []byte) (m *isakmp.Message, nextIV []byte, err error) {
 	body := octets[isakmp.HeaderLen:h.Length]
 	switch encrypted := h.Flags&isakmp.FlagEncryption != 0; {
 	case encrypted && x.keys == nil:
@@ -412,7 +416,7 @@ func (x *exchange) open(h isakmp.Header, octets []byte) (m *isakmp.Message, next
 	case !encrypted && x.keys != nil && !x.clearAllowed:
 		return nil, nil, errors.New("in clear where it must be encrypted")
 	case encrypted:
-		if body, nextIV, err = x.keys.decrypt(x.iv, body); err != nil {
+		if body, nextIV, err = x.keys.decrypt(x.iv, body, room); err != nil {
 			return nil, nil, err
 		}
 		if m, err = isakmp.ParseMessage(h, body); err != nil {

@@ -89,7 +89,7 @@ func (v *Voice) Open(octets []byte, iv *[]byte) (*isakmp.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, next, err := v.keys.decrypt(*iv, octets[isakmp.HeaderLen:h.Length])
+	plain, next, err := v.keys.decrypt(*iv, octets[isakmp.HeaderLen:h.Length], nil)
 	if err != nil {
 		return nil, err
 	}

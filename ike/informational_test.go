@@ -1,6 +1,7 @@
 package ike_test
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -52,6 +53,9 @@ func TestInformationalPayloads(t *testing.T) {
 		{"delete", func(a *ike.SA) []isakmp.Payload {
 			return []isakmp.Payload{del(isakmp.ProtoESP, spi1)}
 		}, []string{"delete 3 [00001111]"}, false},
+		{"delete of the SPI that A chose", func(a *ike.SA) []isakmp.Payload {
+			return []isakmp.Payload{del(isakmp.ProtoESP, spi2)} // which SPI is whose, only the child knows
+		}, []string{"delete 3 [00002222]"}, false},
 		{"delete of two SPIs", func(a *ike.SA) []isakmp.Payload {
 			return []isakmp.Payload{del(isakmp.ProtoESP, spi1, spi2)}
 		}, []string{"delete 3 [00001111 00002222]"}, false},
@@ -215,6 +219,27 @@ func TestProbesAreAnsweredAtAnyTime(t *testing.T) {
 		p.say(p.Inform(9, probe(a, isakmp.NotifyRUThere, 42)))
 		if got := p.hearProbe(isakmp.NotifyRUThereAck); got != 42 {
 			t.Error("answered with ", got)
+		}
+	})
+}
+
+// And while a person thinks about a question of the gateway's.
+func TestProbesAreAnsweredWhileAPersonThinks(t *testing.T) {
+	inBubbleOf(t, ike.Main, func(t *testing.T, r *rig) {
+		r.a.Transaction = func(ctx context.Context, _ *ike.SA, _ isakmp.Configuration) *isakmp.Configuration {
+			<-ctx.Done()
+			return nil
+		}
+		a, p := r.puppet()
+		iv := p.Base(3)
+		question := isakmp.Payload{Type: isakmp.PayloadConfiguration, Body: isakmp.Configuration{Type: isakmp.CfgRequest}.Marshal()}
+		p.say(p.Seal(isakmp.ExchangeTransaction, 0, 3, &iv, p.Hashed(3, question)...))
+		for i := range uint32(20) {
+			time.Sleep(10 * time.Second)
+			p.say(p.Inform(100+i, probe(a, isakmp.NotifyRUThere, i)))
+			if got := p.hearProbe(isakmp.NotifyRUThereAck); got != i {
+				t.Errorf("%d is answered with %d", i, got)
+			}
 		}
 	})
 }

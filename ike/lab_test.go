@@ -173,7 +173,7 @@ func (r *replay) take(i int, m labMessage, child ESPProposal) error {
 		if diff := cmp.Diff([]byte(m.IV), x.iv); diff != "" {
 			return fmt.Errorf("IV (-want +got):\n%s", diff)
 		}
-		plain, _, err := r.keys.decrypt(x.iv, m.Isakmp[isakmp.HeaderLen:])
+		plain, _, err := r.keys.decrypt(x.iv, m.Isakmp[isakmp.HeaderLen:], nil)
 		if err != nil || !bytes.Equal(plain, m.Plaintext) {
 			return fmt.Errorf("decrypts to % x, %v", plain, err)
 		}

@@ -459,6 +459,86 @@ func TestModeIsRefused(t *testing.T) {
 	})
 }
 
+// Where the answers stop coming late, an early one may have been forged: phase 1
+// begins once more, with a new cookie, and on port 500 even if the first had
+// moved to 4500.
+func TestSecondAttemptBeginsAnew(t *testing.T) {
+	inBubbleOf(t, ike.Main, func(t *testing.T, r *rig) {
+		r.SetNAT(natAt(31000))
+		var first isakmp.Cookie
+		r.SetFault(func(d iketest.Datagram) []iketest.Delivery {
+			h := header(d.Octets)
+			if first == (isakmp.Cookie{}) {
+				first = h.InitiatorCookie
+			}
+			if h.InitiatorCookie == first && h.Flags&isakmp.FlagEncryption != 0 {
+				return nil
+			}
+			return arrive(d)
+		})
+		a, _ := r.connect()
+		if took := time.Since(a.Info().Since); took > time.Second {
+			t.Errorf("the SA is %v old", took)
+		}
+		var cookies []isakmp.Cookie
+		for _, d := range of(r.Sent(), true, isakmp.ExchangeMain) {
+			h := header(d.Octets)
+			if h.ResponderCookie != (isakmp.Cookie{}) {
+				continue
+			}
+			cookies = append(cookies, h.InitiatorCookie)
+			if d.From.Marker || d.From.Local.Port() != 500 {
+				t.Errorf("message 1 goes to %v, marker %v", d.From.Local, d.From.Marker)
+			}
+		}
+		if len(cookies) != 2 || cookies[0] == cookies[1] {
+			t.Errorf("first messages with cookies %v", cookies)
+		}
+	})
+}
+
+// A gateway that answers nothing is asked in one attempt.
+func TestSilenceIsNoReasonForASecondAttempt(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		start := time.Now()
+		if _, err := r.dial(t.Context()); err == nil {
+			t.Error("connected")
+		}
+		if took := time.Since(start); took != ike.Patience {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// Accept and Next end with their context.
+func TestAcceptIsCancelled(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := r.B.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		r.B.Deliver(firstMessage(t, r), r.ToA)
+		w, err := r.B.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		why := errors.New("the gateway stops")
+		ctx, stop := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { stop(why) })
+		if _, err := ike.Accept(ctx, w, r.b); !errors.Is(err, why) {
+			t.Error(err)
+		}
+		r.B.Close()
+		if _, err := r.B.Next(t.Context()); !errors.Is(err, ike.ErrClosed) {
+			t.Error(err)
+		}
+		if n := r.B.Wires(); n != 0 {
+			t.Errorf("%d wires", n)
+		}
+	})
+}
+
 // Dial ends with its context, and leaves nothing behind.
 func TestDialIsCancelled(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {

@@ -66,6 +66,9 @@ func TestQuickModeIDs(t *testing.T) {
 		{"a mask with holes", inner, all, func(ids []isakmp.Payload) []isakmp.Payload {
 			return []isakmp.Payload{ids[0], {Type: isakmp.PayloadID, Body: []byte{4, 0, 0, 0, 10, 0, 0, 0, 255, 0, 255, 0}}}
 		}, [2]ike.Selector{}},
+		{"beside payloads that aren't known", inner, all, func(ids []isakmp.Payload) []isakmp.Payload {
+			return []isakmp.Payload{{Type: isakmp.PayloadNATOADraft, Body: make([]byte, 8)}, {Type: 15, Body: []byte{1}}, ids[0], {Type: 200}, ids[1], {Type: isakmp.PayloadNATOA, Body: make([]byte, 8)}}
+		}, [2]ike.Selector{inner, all}},
 		{"host to host", ike.Selector{}, ike.Selector{}, func([]isakmp.Payload) []isakmp.Payload { return nil }, [2]ike.Selector{}},
 	}
 	for _, test := range tests {
