@@ -12,9 +12,12 @@
 //	self_test.go        proves the laboratory without any program of ours
 //	client_test.go      postern against strongSwan
 //	gateway_test.go     vpnc and strongSwan against the concentrator
+//	keylog_test.go      Wireshark with the keys that postern writes
+//	record_test.go      golden flows: our engine with a real peer, recorded under known randomness
+//	flow_test.go        golden flows: replayed without root, peer or network
 //	radius_test.go      FreeRADIUS behind the concentrator and behind strongSwan
 //
-// The tests need Linux, root and the packages that packaging/test-deps names. Without them they skip, saying why; with
+// All but the replay need Linux, root and the packages that packaging/test-deps names. Without them they skip, saying why; with
 // POSTERN_REQUIRE_PEERS=1 in the environment they fail instead. POSTERN_BIN names the folder of the programs to test;
 // without it they are built first.
 package interop

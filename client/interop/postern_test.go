@@ -94,9 +94,10 @@ func (p settings) with(change settings) settings {
 type postern struct{ *process }
 
 // postern starts `postern run` in the lab's client.
-func (l *lab) postern(p settings) *postern {
+func (l *lab) postern(p settings, args ...string) *postern {
 	l.t.Helper()
-	return &postern{l.client.start(nil, program(l.t, "postern"), "run", l.profile(p), "--json", "--no-prompt", "--state-dir", filepath.Join(l.dir, "state"))}
+	run := []string{program(l.t, "postern"), "run", l.profile(p), "--json", "--no-prompt", "--state-dir", filepath.Join(l.dir, "state")}
+	return &postern{l.client.start(nil, append(run, args...)...)}
 }
 
 // posternOnTerminal is postern with a terminal of its own and somebody at the keyboard.

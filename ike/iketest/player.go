@@ -80,8 +80,9 @@ func (m FlowMessage) differs(got FlowMessage) error {
 		for at < min(len(got.Octets), len(m.Octets)) && got.Octets[at] == m.Octets[at] {
 			at++
 		}
-		return fmt.Errorf("%d octets sent, want %d; they differ from octet %d on\nsent %x\nwant %x",
-			len(got.Octets), len(m.Octets), at, got.Octets, m.Octets)
+		around := func(b []byte) []byte { return b[at:min(at+24, len(b))] }
+		return fmt.Errorf("%d octets sent, want %d; they differ from octet %d on: %x…, want %x…",
+			len(got.Octets), len(m.Octets), at, around(got.Octets), around(m.Octets))
 	}
 	return nil
 }
