@@ -462,6 +462,9 @@ func accept(ctx context.Context, w *Wire, cfg *Config) (*SA, error) {
 	}
 	k, err := run(ctx, d)
 	if err != nil {
+		if errors.Is(err, ErrIdentity) {
+			p.refuse(isakmp.NotifyAuthenticationFailed)
+		}
 		return nil, err
 	}
 	return newSA(p, k), nil

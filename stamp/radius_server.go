@@ -39,7 +39,7 @@ func (s *Server) Login(ctx context.Context, p *ike.Prelude) (*Login, error) {
 }
 
 func (d *radiusServer) run(ctx context.Context) (*Login, error) {
-	message, state := "", []byte(nil)
+	message, state := "", any(nil)
 	for range maxRounds {
 		// <--  HDR, RADIUS(request), VID    HDR, RADIUS(response)  -->
 		if err := d.ask(ctx, message); err != nil {
@@ -142,7 +142,7 @@ func (d *radiusServer) takeResponse(m ike.PreludeMessage) error {
 }
 
 // authenticate asks the RADIUS server.
-func (d *radiusServer) authenticate(ctx context.Context, state []byte) (Result, error) {
+func (d *radiusServer) authenticate(ctx context.Context, state any) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, serverPatience)
 	defer cancel()
 	c := Credentials{User: d.response.user, Method: d.Method, Remote: d.prelude.From.Remote, State: state}

@@ -26,7 +26,7 @@ type Credentials struct {
 	Method   Method
 	Remote   netip.AddrPort
 	Password []byte // PAP and Challenge; empty: the null password that Challenge begins with
-	State    []byte // of the Result before, with Challenge
+	State    any    // of the Result before, with Challenge; nil with the first
 
 	// CHAP: as RADIUS wants it in CHAP-Password and CHAP-Challenge (RFC 2865,
 	// sections 5.3 and 5.40).
@@ -39,7 +39,7 @@ type Credentials struct {
 type Result struct {
 	Outcome   Outcome
 	Message   string     // Reply-Message: shown to the user; may be empty
-	State     []byte     // Challenged: for the next Credentials
+	State     any        // Challenged: for the next Credentials
 	Group     string     // Accepted: CVPN5000-VPN-GroupInfo; may be empty
 	SharedKey []byte     // Accepted: CVPN5000-VPN-Password, the user's key of IKE; may be nil
 	Address   netip.Addr // Accepted: Client-Assigned-IP; may be invalid
