@@ -54,7 +54,7 @@ func (c *client) quick(ctx context.Context, sa *ike.SA, o ike.QuickOffer) (*ike.
 	refuse := func(t isakmp.NotifyType, why error) (*ike.ChildConfig, error) {
 		return nil, &refusal{sa.Path().Remote, why, &ike.NotifyError{Type: t}}
 	}
-	if err := c.waitAdmitted(ctx, quickEarly); err != nil {
+	if err := c.mayQuick(ctx, sa, o); err != nil {
 		return refuse(isakmp.NotifyAuthenticationFailed, err)
 	}
 	if err := c.reachable(sa); err != nil {
@@ -67,13 +67,16 @@ func (c *client) quick(ctx context.Context, sa *ike.SA, o ike.QuickOffer) (*ike.
 	var made *child
 	return &ike.ChildConfig{
 		Proposals: c.group.Transform, Group: c.group.PFS, Lifetime: c.group.Lifetime,
-		Local: local, Remote: remote,
+		Local: local, Remote: remote, Ride: c.ride(sa),
 		Install: func(k *ike.Child) (err error) {
 			made, err = c.install(k)
 			k.Forget()
 			return err
 		},
-		Settled: func(_ *ike.Child, err error) { made.settle(err) },
+		Settled: func(_ *ike.Child, err error) {
+			made.settle(err)
+			c.rode(err)
+		},
 	}, nil
 }
 

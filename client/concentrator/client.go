@@ -26,6 +26,7 @@ type client struct {
 	sa       *ike.SA
 	group    *Group
 	accept   radius.Accept // what RADIUS said of the user
+	vpn5000  vpn5000
 	session  *session
 	why      error // it ended
 
@@ -57,7 +58,7 @@ var (
 
 // client serves one peer, from its first message to goodbye.
 func (g *Gateway) client(ctx context.Context, w *ike.Wire) {
-	c := &client{g: g, admitted: make(chan struct{}), work: make(chan func(), workQueue)}
+	c := &client{g: g, admitted: make(chan struct{}), work: make(chan func(), workQueue), vpn5000: newVPN5000()}
 	c.ctx, c.end = context.WithCancelCause(ctx)
 	defer c.end(nil)
 
@@ -82,20 +83,21 @@ func (g *Gateway) client(ctx context.Context, w *ike.Wire) {
 
 // serve is what follows phase 1. It returns why the SA shall end.
 func (c *client) serve(sa *ike.SA) error {
-	group, user, err := c.g.cfg.recognise(sa.Info())
+	group, user, name, err := c.recognise(sa.Info())
 	if err != nil {
 		return err
 	}
-	name := ""
-	if user != nil {
-		name = user.Name
-	}
 
-	// XAuth. A user who has proved a key of their own, and has no password, needs none.
-	if sa.Info().XAuth || group.XAuth && (user == nil || len(user.Password) > 0) {
-		if name, err = c.login(sa, group, user); err != nil {
-			return fmt.Errorf("login: %w", err)
-		}
+	// XAuth, or what a VPN 5000 has in its place. A user who has proved a key of
+	// their own, and has no password, needs none.
+	switch {
+	case c.wantsXAuth(sa.Info(), group, user):
+		name, err = c.login(sa, group, user)
+	case c.wantsPasscode(group):
+		name, err = c.passcode(sa, group, name)
+	}
+	if err != nil {
+		return fmt.Errorf("login: %w", err)
 	}
 	c.sa, c.group = sa, group
 	c.g.join(c, name)
@@ -106,7 +108,7 @@ func (c *client) serve(sa *ike.SA) error {
 
 	// Mode Config, pushed. A client that pulls is answered by transaction, and
 	// Quick Modes by quick.
-	if group.ModeConfig == ModeConfigPush {
+	if group.ModeConfig == ModeConfigPush && !agreed(sa) {
 		a, err := c.assign()
 		if err != nil {
 			return err
@@ -177,14 +179,14 @@ func (c *client) waitAdmitted(ctx context.Context, limit time.Duration) error {
 }
 
 // transaction answers the client's Mode Config.
-func (c *client) transaction(ctx context.Context, _ *ike.SA, request isakmp.Configuration) *isakmp.Configuration {
+func (c *client) transaction(ctx context.Context, sa *ike.SA, request isakmp.Configuration) *isakmp.Configuration {
 	if c.waitAdmitted(ctx, loginTime) != nil {
 		return nil
 	}
 	switch {
 	case request.Type == isakmp.CfgSet:
 		return &isakmp.Configuration{Type: isakmp.CfgAck, Identifier: request.Identifier}
-	case c.group.ModeConfig == ModeConfigOff:
+	case c.group.ModeConfig == ModeConfigOff, agreed(sa):
 		return (&xauth.Assigned{}).Reply(request)
 	}
 	a, err := c.assign()

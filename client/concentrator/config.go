@@ -74,6 +74,12 @@ type Group struct {
 	Banner      string
 	Backup      []string // other gateways
 	SaveSecrets bool
+
+	// Of VPN 5000 clients alone.
+	ExcludeLAN bool          // the networks of a client's own interfaces stay outside
+	MinVersion string        // of the client; shown to its user
+	Keepalive  time.Duration // 0: the client's own
+	IPXNet     string        // not empty: the client shall tunnel IPX, which it refuses
 }
 
 // User is somebody of a group.

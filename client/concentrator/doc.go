@@ -1,6 +1,6 @@
 // Package concentrator is a whole VPN gateway for many clients at once: users and
 // groups, extended authentication, address pools, pushed networks, ESP. It is made
-// of the responder halves that packages ike and xauth have beside the initiators'
+// of the responder halves that packages ike, xauth and stamp have beside the initiators'
 // ones, and of one tun.Tunnel for all clients.
 //
 //	gateway.go   New, Serve, Close: sockets, device, one goroutine a peer
@@ -8,6 +8,7 @@
 //	session.go   a user's connection: address, SAs, children; who replaces whom
 //	child.go     Quick Mode answered, children installed, replaced and removed
 //	login.go     whose key phase 1 was made with, passwords, limits on guessing
+//	vpn5000.go   RADIUS before phase 1, SecurID and policy of package stamp
 //	pool.go      inner addresses
 //	sockets.go   ports 500 and 4500, IP protocol 50, or one port for everything
 //	page.go      what stands behind a gateway with an IP stack of its own

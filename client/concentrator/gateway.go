@@ -12,6 +12,7 @@ import (
 	"postern/client/concentrator/radius"
 	"postern/ike"
 	"postern/ike/isakmp"
+	"postern/stamp"
 	"postern/tun"
 )
 
@@ -239,6 +240,7 @@ func (g *Gateway) phase1(c *client) ike.Config {
 		Modes: g.cfg.Modes, Methods: []isakmp.AuthMethod{isakmp.AuthXAuthInitPSK, isakmp.AuthPSK},
 		Proposals: g.cfg.Protection, Lifetime: g.cfg.Lifetime, Identity: g.cfg.Identity,
 		Groups: g.cfg.keys, NATTraversal: g.nat, DPD: g.cfg.DPD,
+		VendorIDs: [][]byte{stamp.VendorID()}, Prelude: c.prelude, PeerIdentity: c.identified,
 		Alive: c.alive, Transaction: c.transaction, Quick: c.quick, Notify: c.notified, Deleted: c.deleted,
 		Log: g.log, KeyLog: g.keylog,
 	}

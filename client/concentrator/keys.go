@@ -154,8 +154,11 @@ var groupKeys = keysOf(
 		return authentication(g.Authentication, v)
 	}},
 
-	notYet[Group]("ExcludeLocalLAN"), notYet[Group]("MinVersion"),
-	notYet[Group]("KeepaliveInterval"), notYet[Group]("LocalIPXNet"),
+	// These are told to VPN 5000 clients only.
+	key[Group]{"ExcludeLocalLAN", false, func(g *Group, v string) error { return boolean(&g.ExcludeLAN, v) }},
+	key[Group]{"MinVersion", false, func(g *Group, v string) error { return text(&g.MinVersion, v) }},
+	key[Group]{"KeepaliveInterval", false, func(g *Group, v string) error { return seconds(&g.Keepalive, v) }},
+	key[Group]{"LocalIPXNet", false, func(g *Group, v string) error { return text(&g.IPXNet, v) }},
 )
 
 var userKeys = keysOf(
@@ -174,17 +177,6 @@ var userKeys = keysOf(
 // ignored is a keyword that says nothing to us and does no harm.
 func ignored[T any](name string) key[T] {
 	return key[T]{name, true, func(*T, string) error { return nil }}
-}
-
-// notYet is a keyword that may only be switched off.
-func notYet[T any](name string) key[T] {
-	return key[T]{name, false, func(_ *T, v string) error {
-		switch strings.ToLower(v) {
-		case "false", "off", "no", "0", "":
-			return nil
-		}
-		return errors.New("not yet possible")
-	}}
 }
 
 func boolean(b *bool, v string) error {
