@@ -17,7 +17,8 @@ import (
 //	     HDR, HASH_I            -->
 //
 // With signatures (section 5.1), [ CERT, ] SIG_I stands for HASH_I and [ CERT, ]
-// SIG_R for HASH_R; the first two messages then ask for certificates.
+// SIG_R for HASH_R; the first two messages then ask for certificates. Public key
+// encryption (sections 5.2 and 5.3) hides the identities in them.
 //
 // Vendor IDs ride on the first two messages, NAT-D on the last two (RFC 3947,
 // section 3.2), INITIAL-CONTACT on the last. The RFC's diagram has the last
@@ -26,21 +27,25 @@ import (
 
 func (p *phase1) aggressiveInitiator(ctx context.Context) (*keys, error) {
 	// HDR, SA, KE, Ni, IDii  -->  <--  HDR, SA, KE, Nr, IDir, HASH_R
-	p.saiB, p.idiiB = p.offer(), p.ourID()
-	ke, ni, err := p.newKE(p.cfg.Proposals[0].Group)
-	if err != nil {
+	p.saiB = p.offer()
+	p.chosen = phase1Transform{Proposal: p.cfg.Proposals[0].normal(), method: p.cfg.methods()[0]} // we suppose
+	var err error
+	if p.auth, err = p.authenticate(p.chosen.method); err != nil {
+		return nil, err
+	}
+	if err := p.newKE(p.chosen.Group); err != nil {
 		return nil, err
 	}
 	defer p.dh.clear()
-	payloads := []isakmp.Payload{
-		{Type: isakmp.PayloadSA, Body: p.saiB}, ke, ni, {Type: isakmp.PayloadID, Body: p.idiiB},
+	payloads, err := p.share(p.certificateRequests(p.cfg.methods()...)...)
+	if err != nil {
+		return nil, err
 	}
-	payloads = append(payloads, p.certificateRequests(p.cfg.methods()...)...)
 	var k *keys
 	m, err := p.begin(ctx, func(m *isakmp.Message) (err error) {
 		k, err = p.takeAggressive(m)
 		return err
-	}, p.announce(payloads...)...)
+	}, p.opening(p.saiB, payloads, nil)...)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +63,16 @@ func (p *phase1) aggressiveInitiator(ctx context.Context) (*keys, error) {
 	err = p.x.finish(append(prove, p.initialContact()...)...)
 	k.lastBlock = p.x.iv
 	return k, err
+}
+
+// opening is message 1 or 2: SA, what we share, vendor IDs, and NAT-D. Where the
+// method encrypts what stands behind the nonce, the others stand before it.
+func (p *phase1) opening(sa []byte, shared, nat []isakmp.Payload) []isakmp.Payload {
+	first := isakmp.Payload{Type: isakmp.PayloadSA, Body: sa}
+	if _, sealed := p.auth.(sealer); sealed {
+		return append(append(p.announce(first), nat...), shared...)
+	}
+	return append(p.announce(append([]isakmp.Payload{first}, shared...)...), nat...)
 }
 
 // takeAggressive reads message 2, in which the responder chooses, agrees and
@@ -113,19 +128,16 @@ func (p *phase1) aggressiveResponder(ctx context.Context, first Datagram) (*keys
 	}
 
 	// <--  HDR, SA, KE, Nr, IDir, HASH_R    HDR*, HASH_I  -->
-	p.idirB = p.ourID()
+	payloads, err := p.share()
+	if err != nil {
+		return nil, err
+	}
 	proof, err := p.auth.prove(p, p.proofR(k))
 	if err != nil {
 		return nil, err
 	}
-	payloads := append([]isakmp.Payload{
-		{Type: isakmp.PayloadSA, Body: p.sarB},
-		{Type: isakmp.PayloadKE, Body: p.schedule.gxr},
-		{Type: isakmp.PayloadNonce, Body: p.nrB},
-		{Type: isakmp.PayloadID, Body: p.idirB},
-	}, proof...)
-	payloads = append(payloads, p.certificateRequests(p.chosen.method)...)
-	if err := p.x.transmit(append(p.announce(payloads...), p.natDiscovery()...)); err != nil {
+	payloads = append(append(payloads, proof...), p.certificateRequests(p.chosen.method)...)
+	if err := p.x.transmit(p.opening(p.sarB, payloads, p.natDiscovery())); err != nil {
 		return nil, err
 	}
 	p.x.protect(k, k.iv)
@@ -165,7 +177,7 @@ func (p *phase1) recognise(m *isakmp.Message) (k *keys, id isakmp.ID, err error)
 		}
 		p.auth, p.group = preShared(groups[0].Secret), groups[0].Name
 	}
-	if _, _, err := p.newKE(p.chosen.Group); err != nil {
+	if err := p.newKE(p.chosen.Group); err != nil {
 		return nil, id, err
 	}
 	defer p.dh.clear()

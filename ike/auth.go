@@ -72,6 +72,12 @@ func (p *phase1) authenticate(m isakmp.AuthMethod) (auth, error) {
 	if s := schemeOf(m); s != nil {
 		return signature{s, &p.schedule}, nil
 	}
+	switch e := (rsaEncryption{schedule: &p.schedule}); family(m) {
+	case isakmp.AuthRSAEncryption:
+		return &e, nil
+	case isakmp.AuthRSARevisedEncryption:
+		return &rsaRevised{e}, nil
+	}
 	return nil, fmt.Errorf("authentication with %v isn't supported", m)
 }
 
@@ -100,12 +106,31 @@ func (c *Config) can(m isakmp.AuthMethod, initiator bool) error {
 			return fmt.Errorf("%v: no pre-shared key to accept anybody with", m)
 		}
 		return nil
+	case encrypts(m):
+		return c.canEncrypt(m, initiator)
 	case !ours && !theirs:
 		return fmt.Errorf("authentication with %v isn't supported", m)
 	case ours && c.credential(schemeOf(m)) == nil:
 		return fmt.Errorf("%v: no key of ours is for it", m)
 	case theirs && c.Verify == nil:
 		return fmt.Errorf("%v: nothing to verify the peer's certificate with", m)
+	}
+	return nil
+}
+
+func encrypts(m isakmp.AuthMethod) bool {
+	f := family(m)
+	return f == isakmp.AuthRSAEncryption || f == isakmp.AuthRSARevisedEncryption
+}
+
+func (c *Config) canEncrypt(m isakmp.AuthMethod, initiator bool) error {
+	switch {
+	case c.decrypter() == nil:
+		return fmt.Errorf("%v: no key of ours decrypts", m)
+	case c.Verify == nil:
+		return fmt.Errorf("%v: nothing to find the peer's key with", m)
+	case initiator && c.PeerCertificate == nil:
+		return fmt.Errorf("%v: the peer's certificate is needed beforehand", m)
 	}
 	return nil
 }

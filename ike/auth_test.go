@@ -403,3 +403,97 @@ func TestFragments(t *testing.T) {
 		})
 	}
 }
+
+// encryptions are the methods of RSA encryption.
+var encryptions = []isakmp.AuthMethod{
+	isakmp.AuthRSAEncryption, isakmp.AuthXAuthInitRSAEncryption, isakmp.AuthXAuthRespRSAEncryption,
+	isakmp.AuthRSARevisedEncryption, isakmp.AuthXAuthInitRSARevisedEncryption, isakmp.AuthXAuthRespRSARevisedEncryption,
+}
+
+// encrypted sets both ends up for a method of RSA encryption.
+func (r *rig) encrypted(method isakmp.AuthMethod) {
+	r.certified(method, "rsa")
+	r.a.PeerCertificate = r.b.Credentials[0].Chain[0]
+	i, name := r.a.Credentials[0].Key.Public(), r.a.Identity
+	r.b.Verify = func(e ike.Evidence) (crypto.PublicKey, error) {
+		if e.Identity == nil || cmp.Diff(name, *e.Identity) != "" {
+			return nil, errors.New("nobody of ours")
+		}
+		return i, nil
+	}
+}
+
+func TestRSAEncryptionMethods(t *testing.T) {
+	for _, method := range encryptions {
+		t.Run(method.String(), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, r *rig) {
+				r.encrypted(method)
+				r.a.NATTraversal = ike.NATForce
+				a, b := r.connect()
+				r.quick(a)
+				request(t, a)
+				request(t, b)
+				if diff := cmp.Diff([]isakmp.ID{r.b.Identity, r.a.Identity}, []isakmp.ID{a.Info().Peer, b.Info().Peer}); diff != "" {
+					t.Error("identities (-want +got):\n", diff)
+				}
+				if a.Info().Method != method || !a.Info().NAT.Us || !b.Info().NAT.Peer {
+					t.Errorf("%v, NAT %+v and %+v", a.Info().Method, a.Info().NAT, b.Info().NAT)
+				}
+				for _, d := range r.Sent() {
+					for _, name := range []isakmp.ID{r.a.Identity, r.b.Identity} {
+						if strings.Contains(string(d.Octets), string(name.Data)) {
+							t.Errorf("%s is sent in clear", name.Data)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// With another key than the one its certificate has, neither end gets in.
+func TestRSAEncryptionWrongKey(t *testing.T) {
+	for _, method := range encryptions[2:4] {
+		for _, end := range []string{"initiator", "responder"} {
+			t.Run(method.String()+", "+end, func(t *testing.T) {
+				inBubble(t, func(t *testing.T, r *rig) {
+					r.encrypted(method)
+					if end == "initiator" {
+						r.a.Credentials[0].Key = credential(t, "rsa-responder").Key
+					} else {
+						r.b.Credentials[0].Key = credential(t, "rsa-initiator").Key
+					}
+					r.serve()
+					if _, err := r.dial(t.Context()); err == nil {
+						t.Error("an SA")
+					}
+				})
+			})
+		}
+	}
+}
+
+// An offer of Aggressive Mode whose first message can't be made is refused.
+func TestAggressiveModeWithRSAEncryption(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, ike.Aggressive)
+		r.encrypted(isakmp.AuthRSARevisedEncryption)
+		good := r.a
+		other := proposal
+		other.KeyBits = 128
+		for name, change := range map[string]func(*ike.Config){
+			"two families":          func(c *ike.Config) { c.Methods = []isakmp.AuthMethod{isakmp.AuthRSARevisedEncryption, isakmp.AuthRSA} },
+			"the other order":       func(c *ike.Config) { c.Methods = []isakmp.AuthMethod{isakmp.AuthRSA, isakmp.AuthRSAEncryption} },
+			"two ciphers":           func(c *ike.Config) { c.Proposals = []ike.Proposal{proposal, other} },
+			"no certificate of B's": func(c *ike.Config) { c.PeerCertificate = nil },
+			"no Verify":             func(c *ike.Config) { c.Verify = nil },
+			"no key of ours":        func(c *ike.Config) { c.Credentials = nil },
+		} {
+			c := good
+			change(&c)
+			if _, err := ike.Dial(t.Context(), r.A, r.ToB, c); err == nil || len(r.Sent()) > 0 {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}

@@ -2,6 +2,7 @@ package ike
 
 import (
 	"crypto"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -29,9 +30,10 @@ type Credential struct {
 type Evidence struct {
 	Method isakmp.AuthMethod
 	Remote netip.AddrPort
-	// Identity is what it calls itself. It is nil while a method of RSA encryption
-	// hides it: then the evidence is Config.PeerCertificate, and Verify is asked
-	// again, with the identity, before the peer counts as authenticated.
+	// Identity is what it calls itself. It is nil when an initiator asks, before its
+	// peer said anything, for the key to encrypt with: then the certificate is
+	// Config.PeerCertificate, and Verify is asked again, with the identity, before the
+	// peer counts as authenticated.
 	Identity *isakmp.ID
 	// Certificates are the CERT payloads as received, in their order; none if the
 	// peer takes it that we have its certificate. Encoding says what each holds:
@@ -50,6 +52,26 @@ func (c *Config) credential(s signatureScheme) *Credential {
 		return nil
 	}
 	return &c.Credentials[i]
+}
+
+// decrypter is the first of ours whose key decrypts.
+func (c *Config) decrypter() *Credential {
+	i := slices.IndexFunc(c.Credentials, Credential.decrypts)
+	if i < 0 {
+		return nil
+	}
+	return &c.Credentials[i]
+}
+
+func (c Credential) decrypts() bool {
+	_, rsa := c.Key.Public().(*rsa.PublicKey)
+	_, does := c.Key.(crypto.Decrypter)
+	return rsa && does
+}
+
+// peerCertificate is the one that we have of the responder.
+func (c *Config) peerCertificate() []isakmp.Cert {
+	return []isakmp.Cert{{Encoding: isakmp.CertX509Signature, Data: c.PeerCertificate}}
 }
 
 func (c *Config) minKeyBits() int {
@@ -106,7 +128,14 @@ func (p *phase1) certificates(c *Credential) (payloads []isakmp.Payload) {
 // verifyPeer shows the certificates of a message to whoever judges them, and
 // returns the key that the peer must sign with.
 func (p *phase1) verifyPeer(m *isakmp.Message, id isakmp.ID) (crypto.PublicKey, error) {
-	var certs []isakmp.Cert
+	certs, err := certificatesIn(m)
+	if err != nil {
+		return nil, err
+	}
+	return p.judge(certs, &id)
+}
+
+func certificatesIn(m *isakmp.Message) (certs []isakmp.Cert, err error) {
 	for _, body := range m.All(isakmp.PayloadCert) {
 		c, err := isakmp.ParseCert(body)
 		if err != nil {
@@ -114,7 +143,7 @@ func (p *phase1) verifyPeer(m *isakmp.Message, id isakmp.ID) (crypto.PublicKey, 
 		}
 		certs = append(certs, c)
 	}
-	return p.judge(certs, &id)
+	return certs, nil
 }
 
 func (p *phase1) judge(certs []isakmp.Cert, id *isakmp.ID) (crypto.PublicKey, error) {

@@ -58,6 +58,9 @@ type Config struct {
 	// is called for messages that anybody may have sent, and it must be quick:
 	// phase 1 waits for it. Needed where the peer signs or its public key encrypts.
 	Verify func(Evidence) (crypto.PublicKey, error)
+	// PeerCertificate is the responder's certificate, DER encoded, which Dial needs
+	// beforehand for the methods of RSA encryption.
+	PeerCertificate []byte
 	// MinKeyBits is the shortest modulus of a peer's RSA or DSS key; 0: 1024.
 	MinKeyBits int
 

@@ -12,6 +12,8 @@
 //	  auth_rsa.go         RSA signatures
 //	  auth_dss.go         DSS signatures, dss_key.go     FIPS 186-4
 //	  auth_ecdsa.go       ECDSA signatures               RFC 4754
+//	  auth_rsa_encryption.go  public key encryption, pkcs1.go  RFC 2409, section 5.2
+//	  auth_rsa_revised.go its revised mode               RFC 2409, section 5.3
 //	  auth_hybrid.go      only the gateway signs         draft-ietf-ipsec-isakmp-hybrid-auth-05
 //	  certificate.go      CERT and CERTREQ               RFC 2408, sections 3.9 and 3.10
 //	  natt.go             NAT traversal                  RFC 3947

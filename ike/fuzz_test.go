@@ -74,7 +74,7 @@ func at(t testing.TB, which int) step {
 	p.idiiB, p.idirB = []byte{11, 0, 0, 0, 'i'}, []byte{11, 0, 0, 0, 'r'}
 	s := step{p: p}
 	if which != mainMessage1 && which != aggressiveMessage1 {
-		if _, _, err := p.newKE(fuzzProposal.Group); err != nil {
+		if err := p.newKE(fuzzProposal.Group); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -19,7 +19,8 @@ import (
 //	                         <--    HDR*, IDir, HASH_R
 //
 // With signatures (section 5.1), [ CERT, ] SIG_I stands for HASH_I and [ CERT, ]
-// SIG_R for HASH_R; the middle messages then ask for certificates.
+// SIG_R for HASH_R; the middle messages then ask for certificates. With public key
+// encryption (sections 5.2 and 5.3) the identities stand in the middle messages.
 //
 // Vendor IDs ride on the first two messages, NAT-D on the middle two (RFC 3947,
 // section 3.2), INITIAL-CONTACT on the fifth, RESPONDER-LIFETIME on the sixth.
@@ -36,18 +37,20 @@ func (p *phase1) mainInitiator(ctx context.Context) (*keys, error) {
 	p.meet(m)
 
 	// HDR, KE, Ni  -->  <--  HDR, KE, Nr
-	ke, ni, err := p.newKE(p.chosen.Group)
-	if err != nil {
+	if err := p.newKE(p.chosen.Group); err != nil {
 		return nil, err
 	}
 	defer p.dh.clear()
-	payloads := append([]isakmp.Payload{ke, ni}, p.certificateRequests(p.chosen.method)...)
+	payloads, err := p.share(append(p.certificateRequests(p.chosen.method), p.natDiscovery()...)...)
+	if err != nil {
+		return nil, err
+	}
 	m, err = p.x.roundTrip(ctx, func(m *isakmp.Message) error {
 		if err := p.takeKE(m); err != nil {
 			return err
 		}
 		return p.agree()
-	}, append(payloads, p.natDiscovery()...)...)
+	}, payloads...)
 	if err != nil {
 		return nil, err
 	}
@@ -61,12 +64,12 @@ func (p *phase1) mainInitiator(ctx context.Context) (*keys, error) {
 	p.x.protect(k, k.iv) // every message from here on is HDR*
 
 	// HDR*, IDii, HASH_I  -->  <--  HDR*, IDir, HASH_R
-	p.idiiB = p.ourID()
+	prove := p.identify(&p.idiiB)
 	proof, err := p.auth.prove(p, p.proofI(k))
 	if err != nil {
 		return nil, err
 	}
-	prove := append([]isakmp.Payload{{Type: isakmp.PayloadID, Body: p.idiiB}}, proof...)
+	prove = append(prove, proof...)
 	m, err = p.x.roundTrip(ctx, func(m *isakmp.Message) error {
 		return p.checkResponder(m, k)
 	}, append(prove, p.initialContact()...)...)
@@ -100,8 +103,7 @@ func (p *phase1) mainResponder(ctx context.Context, first Datagram) (*keys, erro
 	}
 
 	// <--  HDR, KE, Nr    HDR*, IDii, HASH_I  -->
-	ke, nr, err := p.newKE(p.chosen.Group)
-	if err != nil {
+	if err := p.newKE(p.chosen.Group); err != nil {
 		return nil, err
 	}
 	defer p.dh.clear()
@@ -115,8 +117,11 @@ func (p *phase1) mainResponder(ctx context.Context, first Datagram) (*keys, erro
 		return nil, err
 	}
 	// The keys are tried on what comes; what we send next is still in clear.
-	reply := append([]isakmp.Payload{ke, nr}, p.certificateRequests(p.chosen.method)...)
-	if err := p.x.transmit(append(reply, p.natDiscovery()...)); err != nil {
+	reply, err := p.share(append(p.certificateRequests(p.chosen.method), p.natDiscovery()...)...)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.x.transmit(reply); err != nil {
 		return nil, err
 	}
 	for _, g := range groups {
@@ -135,12 +140,12 @@ func (p *phase1) mainResponder(ctx context.Context, first Datagram) (*keys, erro
 			g.keys.forget()
 		}
 	}
-	p.idirB = p.ourID()
+	prove := p.identify(&p.idirB)
 	proof, err := p.auth.prove(p, p.proofR(k))
 	if err != nil {
 		return nil, err
 	}
-	prove := append([]isakmp.Payload{{Type: isakmp.PayloadID, Body: p.idirB}}, proof...)
+	prove = append(prove, proof...)
 	err = p.x.finish(append(prove, p.ourLifetime()...)...)
 	k.lastBlock = p.x.iv
 	return k, err

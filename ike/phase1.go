@@ -26,6 +26,7 @@ type phase1 struct {
 
 	saiB, sarB   []byte // bodies of payloads, as they were on the wire
 	idiiB, idirB []byte
+	sealedID     []byte // the peer's, where the method encrypts it
 	niB, nrB     []byte
 	dh           dhKey
 	schedule     schedule
@@ -208,6 +209,9 @@ func (p *phase1) takeChoice(m *isakmp.Message) (err error) {
 	}
 	p.life = shorter(p.cfg.Lifetime, p.chosen.life)
 	p.schedule.proposal = p.chosen.Proposal
+	if _, ok := p.auth.(sealer); ok {
+		return nil // Aggressive Mode has begun with it
+	}
 	p.auth, err = p.authenticate(p.chosen.method)
 	return err
 }
@@ -228,13 +232,13 @@ func (p *phase1) choose(m *isakmp.Message) (err error) {
 }
 
 // newKE makes our half of the Diffie-Hellman exchange and our nonce.
-func (p *phase1) newKE(g isakmp.Group) (ke, nonce isakmp.Payload, err error) {
+func (p *phase1) newKE(g isakmp.Group) error {
 	group, err := findGroup(g)
 	if err != nil {
-		return ke, nonce, err
+		return err
 	}
 	if p.dh, err = group.generate(); err != nil {
-		return ke, nonce, err
+		return err
 	}
 	n := newNonce()
 	if p.initiator {
@@ -242,12 +246,50 @@ func (p *phase1) newKE(g isakmp.Group) (ke, nonce isakmp.Payload, err error) {
 	} else {
 		p.schedule.gxr, p.nrB = p.dh.public(), n
 	}
-	return isakmp.Payload{Type: isakmp.PayloadKE, Body: p.dh.public()}, isakmp.Payload{Type: isakmp.PayloadNonce, Body: n}, nil
+	return nil
+}
+
+// share is what we tell the peer before the proofs, in the method's own form: KE
+// and nonce, in Aggressive Mode the identity, and others.
+func (p *phase1) share(others ...isakmp.Payload) ([]isakmp.Payload, error) {
+	ke, nonce, id := p.schedule.gxr, p.nrB, &p.idirB
+	if p.initiator {
+		ke, nonce, id = p.schedule.gxi, p.niB, &p.idiiB
+	}
+	s, sealed := p.auth.(sealer)
+	aggressive := p.x.typ == isakmp.ExchangeAggressive
+	if sealed || aggressive {
+		*id = p.ourID()
+	}
+	if sealed {
+		return s.seal(p, ke, nonce, *id, others)
+	}
+	payloads := []isakmp.Payload{{Type: isakmp.PayloadKE, Body: ke}, {Type: isakmp.PayloadNonce, Body: nonce}}
+	if aggressive {
+		payloads = append(payloads, isakmp.Payload{Type: isakmp.PayloadID, Body: *id})
+	}
+	return append(payloads, others...), nil
+}
+
+// identify is our ID payload for the last messages of Main Mode, if the method
+// hasn't told the peer before.
+func (p *phase1) identify(id *[]byte) []isakmp.Payload {
+	if _, sealed := p.auth.(sealer); sealed {
+		return nil
+	}
+	*id = p.ourID()
+	return []isakmp.Payload{{Type: isakmp.PayloadID, Body: *id}}
 }
 
 // takeKE reads the peer's half and its nonce.
 func (p *phase1) takeKE(m *isakmp.Message) error {
 	ke, nonce := m.Get(isakmp.PayloadKE), m.Get(isakmp.PayloadNonce)
+	if s, sealed := p.auth.(sealer); sealed {
+		var err error
+		if ke, nonce, p.sealedID, err = s.open(p, m); err != nil {
+			return err
+		}
+	}
 	if err := checkNonce(nonce); err != nil {
 		return err
 	}
@@ -313,7 +355,11 @@ func (p *phase1) ourID() []byte {
 
 // takeID reads the peer's identity.
 func (p *phase1) takeID(m *isakmp.Message) (body []byte, id isakmp.ID, err error) {
-	if body = m.Get(isakmp.PayloadID); body == nil {
+	body = m.Get(isakmp.PayloadID)
+	if _, sealed := p.auth.(sealer); sealed {
+		body = p.sealedID
+	}
+	if body == nil {
 		return nil, id, errors.New("no ID payload")
 	}
 	id, err = isakmp.ParseID(body)
@@ -395,12 +441,35 @@ func (c *Config) checkOffer() error {
 			return err
 		}
 	}
+	if err := c.checkSealed(); err != nil {
+		return err
+	}
 	for _, p := range c.Proposals {
 		if err := p.supported(); err != nil {
 			return err
 		}
 		if c.Mode == Aggressive && p.Group != c.Proposals[0].Group {
 			return errors.New("aggressive mode can offer one group only")
+		}
+	}
+	return nil
+}
+
+// checkSealed refuses offers of Aggressive Mode whose first message couldn't be
+// made: the methods of RSA encryption have messages of their own, and the revised
+// one encrypts with what is still to be agreed on.
+func (c *Config) checkSealed() error {
+	first := c.methods()[0]
+	for _, m := range c.methods() {
+		if c.Mode == Aggressive && family(m) != family(first) && (encrypts(m) || encrypts(first)) {
+			return fmt.Errorf("aggressive mode can't offer %v together with %v", m, first)
+		}
+	}
+	for _, p := range c.Proposals {
+		o := c.Proposals[0]
+		if c.Mode == Aggressive && family(first) == isakmp.AuthRSARevisedEncryption &&
+			(p.Cipher != o.Cipher || p.normal().KeyBits != o.normal().KeyBits || p.Hash != o.Hash) {
+			return fmt.Errorf("aggressive mode with %v can offer one cipher and hash only", first)
 		}
 	}
 	return nil
