@@ -3,7 +3,8 @@
 // It knows nothing of sockets, tunnels, users and the operating system.
 //
 //	dial and accept
-//	  phase1.go           Dial and Accept; what both modes share
+//	  dial.go             Dial and Accept
+//	  phase1.go           what both modes share
 //	  main_mode.go        Main Mode                      RFC 2409, section 5.4
 //	  aggressive_mode.go  Aggressive Mode                RFC 2409, section 5.4
 //	  auth.go             the methods of authentication  RFC 2409, section 5
