@@ -85,6 +85,35 @@ func TestOneOfManyProbesIsAnswered(t *testing.T) {
 	})
 }
 
+// What else comes from the peer while it is probed is a sign of life too.
+func TestTrafficAnswersProbes(t *testing.T) {
+	for _, kind := range []string{"ESP", "IKE"} {
+		t.Run(kind, func(t *testing.T) {
+			inBubbleOf(t, ike.Main, func(t *testing.T, r *rig) {
+				r.a.DPD = 30 * time.Second
+				var last atomic.Int64
+				r.a.Alive = func() time.Time { return time.Unix(0, last.Load()) }
+				a, p := r.puppet()
+				for i := range uint32(5) {
+					for range ike.MaxProbes {
+						p.hearProbe(isakmp.NotifyRUThere)
+					}
+					time.Sleep(10 * time.Millisecond)
+					if kind == "ESP" {
+						last.Store(time.Now().UnixNano())
+					} else {
+						p.say(p.Inform(i+1, notify(isakmp.ProtoISAKMP, nil, isakmp.NotifyUnityHeartbeat, nil)))
+					}
+				}
+				time.Sleep(5 * time.Second)
+				if a.Err() != nil {
+					t.Error(a.Err())
+				}
+			})
+		})
+	}
+}
+
 // Traffic is proof of life: nothing is probed while something comes.
 func TestNoProbesWhileThereIsTraffic(t *testing.T) {
 	for _, kind := range []string{"ESP", "IKE"} {

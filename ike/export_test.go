@@ -30,6 +30,16 @@ func (r *Router) Wires() int {
 	return len(r.initiated) + len(r.accepted)
 }
 
+// KeysForgotten says whether the keys of an SA are overwritten.
+func KeysForgotten(sa *SA) bool {
+	for _, k := range [][]byte{sa.keys.skeyid, sa.keys.skeyidD, sa.keys.skeyidA, sa.keys.skeyidE, sa.keys.ka} {
+		if !bytes.Equal(k, make([]byte, len(k))) {
+			return false
+		}
+	}
+	return true
+}
+
 // Voice speaks under the keys of an SA, with the words of whoever holds it: it
 // writes what this package would never write.
 type Voice struct {

@@ -133,6 +133,51 @@ func TestForgeriesBetweenAnyTwoMessages(t *testing.T) {
 	})
 }
 
+// A first message that was changed on its way doesn't take the place of the true
+// one, though it has the same cookie and came first.
+func TestChangedFirstMessage(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.SetFault(nth(1, true, phase1Type(r.a.Mode), func(d iketest.Datagram) []iketest.Delivery {
+			changed := bytes.Clone(d.Octets)
+			changed[len(changed)-1] ^= 1 // of a vendor ID
+			if r.a.Mode == ike.Aggressive {
+				changed = rewritten(changed, func(ps []isakmp.Payload) []isakmp.Payload {
+					ps[2].Body[0] ^= 1 // of the nonce
+					return ps
+				})
+			}
+			return []iketest.Delivery{{Octets: changed}, {Octets: d.Octets, After: time.Millisecond}}
+		}))
+		r.serve()
+		a, err := r.dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.quick(a)
+	})
+}
+
+// What we send comes back to us at once, as if it were the peer's: no message of
+// ours is taken for the answer to it.
+func TestOwnMessagesComeBack(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.SetFault(func(d iketest.Datagram) []iketest.Delivery {
+			time.AfterFunc(0, func() { r.Inject(d.FromA, bytes.Clone(d.Octets)) })
+			return arrive(d)
+		})
+		a, b := r.connect()
+		r.quick(a)
+		request(t, a)
+		request(t, b)
+		if n := len(of(r.Sent(), true, phase1Type(r.a.Mode))); n > 3 {
+			t.Errorf("phase 1 took %d messages of A's", n)
+		}
+		if a.Path() != r.ToB || b.Path() != r.ToA {
+			t.Errorf("A sends to %v, B to %v", a.Path(), b.Path())
+		}
+	})
+}
+
 // Forgeries from elsewhere move no path and begin nothing.
 func TestForgeriesFromElsewhere(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {

@@ -224,6 +224,23 @@ func TestManyRequestsOfThePeer(t *testing.T) {
 	})
 }
 
+// When the SA has ended its keys are overwritten, even if nobody closes it.
+func TestKeysAreForgotten(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		a, b := r.connect()
+		r.quick(a)
+		if ike.KeysForgotten(a) {
+			t.Error("forgotten while it lives")
+		}
+		a.Close()
+		<-b.Done()
+		synctest.Wait()
+		if !ike.KeysForgotten(a) || !ike.KeysForgotten(b) {
+			t.Error("keys are left")
+		}
+	})
+}
+
 // The SA's goroutines end with it, whoever ends it.
 func TestNothingOutlivesTheSA(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {

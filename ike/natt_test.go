@@ -303,6 +303,38 @@ func TestFloatAfterDiscovery(t *testing.T) {
 	})
 }
 
+// The third message of Aggressive Mode comes in clear from behind a NAT, to port
+// 4500: it is authenticated, so that B answers to where it came from.
+func TestFloatWithAggressive3InClear(t *testing.T) {
+	inBubbleOf(t, ike.Aggressive, func(t *testing.T, r *rig) {
+		r.SetNAT(natAt(31000))
+		r.serve()
+		var third []byte
+		r.SetFault(nth(2, true, isakmp.ExchangeAggressive, func(d iketest.Datagram) []iketest.Delivery {
+			third = d.Octets
+			return nil
+		}))
+		a, err := r.dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := ike.VoiceOf(a)
+		iv := v.Phase1IV()
+		m, err := v.Open(third, &iv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ike.ForgetLastBlock(a)
+		from := ike.Path{Local: netip.AddrPortFrom(iketest.AddrB, 4500), Remote: netip.MustParseAddrPort("198.51.100.7:32000"), Marker: true}
+		r.B.Deliver(v.Clear(isakmp.ExchangeAggressive, 0, m.Payloads...), from)
+		b := <-r.accepted
+		if b.Path() != from {
+			t.Errorf("B sends to %+v", b.Path())
+		}
+		request(t, b)
+	})
+}
+
 // The NAT forgets A and gives it another address and port: B follows the next
 // message that verifies, and nothing else.
 func TestPeerMoves(t *testing.T) {
