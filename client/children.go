@@ -84,14 +84,22 @@ func host(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 // makeChild runs a Quick Mode of ours.
 func (s *session) makeChild(ctx context.Context, ps []ike.ESPProposal, local, remote ike.Selector) (*child, error) {
 	var made *child
-	_, err := s.sa.Quick(ctx, ike.ChildConfig{
-		Proposals: ps, Group: pfsGroup(s.profile, int(s.assigned.PFS), s.sa.Info().Proposal.Group),
-		Lifetime: s.profile.Lifetime.ESP, Local: local, Remote: remote,
+	cfg := ike.ChildConfig{
+		Proposals: ps, Lifetime: s.profile.Lifetime.ESP, Local: local, Remote: remote,
 		Install: func(c *ike.Child) (err error) {
 			made, err = s.install(c, c.Remote)
 			return err
 		},
-	})
+	}
+	asked := 0
+	if s.assigned != nil {
+		asked = int(s.assigned.PFS)
+	}
+	cfg.Group = pfsGroup(s.profile, asked, s.sa.Info().Proposal.Group)
+	if s.agreed {
+		s.byPolicy(&cfg)
+	}
+	_, err := s.sa.Quick(ctx, cfg)
 	if err != nil {
 		if made != nil {
 			s.remove(made)
@@ -115,7 +123,7 @@ func (s *session) install(c *ike.Child, remote ike.Selector) (*child, error) {
 	}
 	made := &child{Child: c, since: time.Now()}
 	made.pair = &tun.Pair{
-		In: in, Out: out, Local: []tun.Selector{tun.Selector(c.Local)}, Remote: []tun.Selector{tun.Selector(remote)},
+		In: in, Out: out, Local: []tun.Selector{tun.Selector(c.Local)}, Remote: s.behind(remote),
 	}
 	if c.Encapsulated {
 		made.pair.Send = func(packets [][]byte) error { return s.carrier.SendESP(packets, tun.Path(s.sa.Path())) }
@@ -254,6 +262,9 @@ func (s *session) quickOffered(_ context.Context, _ *ike.SA, o ike.QuickOffer) (
 	return &ike.ChildConfig{
 		Proposals: ps, Group: old.Group, Lifetime: s.profile.Lifetime.ESP, Local: o.Local, Remote: o.Remote,
 		Install: func(c *ike.Child) (err error) {
+			if s.agreed {
+				c.Local = old.Local
+			}
 			made, err = s.install(c, old.Remote)
 			return err
 		},
@@ -273,11 +284,11 @@ func (s *session) renews(o ike.QuickOffer) *child {
 	s.mu.Lock()
 	a := s.assigned
 	s.mu.Unlock()
-	if a == nil || !o.Local.Prefix.Contains(a.Address.Addr()) {
+	if a == nil || o.NoIDs != s.agreed || !s.agreed && !o.Local.Prefix.Contains(a.Address.Addr()) {
 		return nil
 	}
 	for _, c := range s.living() {
-		if o.Remote.Prefix.Overlaps(c.Remote.Prefix) {
+		if s.agreed || o.Remote.Prefix.Overlaps(c.Remote.Prefix) {
 			return c
 		}
 	}

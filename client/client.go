@@ -7,6 +7,7 @@
 //	device.go      the tunnel's device: the system's, or a stack of our own with a proxy
 //	algorithms.go  names in a profile and numbers on the wire
 //	status.go      the snapshot that everybody is shown
+//	vpn5000.go     the VPN 5000's own exchanges
 //	explain.go     an error -> the sentence a person reads, the code a script tests
 package client
 
@@ -37,6 +38,9 @@ type Options struct {
 	Rootless *Rootless
 	// KeyLog, if not nil, is told the keys.
 	KeyLog *KeyLog
+	// EraseSecrets, if not nil, erases what is saved of the profile's secrets, for a
+	// gateway that doesn't allow that.
+	EraseSecrets func() error
 }
 
 // Rootless says how programs reach a tunnel that has no device.
@@ -110,6 +114,9 @@ func (c *Client) Run(ctx context.Context) error {
 			s.close()
 			c.drop(Down, nil)
 			return nil
+		}
+		if errors.Is(err, errIdle) {
+			return c.failed(err)
 		}
 		c.log.Warn("connection lost", "error", err)
 		c.drop(Reconnecting, Explain(err))
@@ -220,7 +227,7 @@ func (c *Client) drop(s State, r *Reason) {
 	c.update(func(st *Status) {
 		c.session = nil // update holds the lock
 		st.State, st.Since, st.Reason = s, time.Now(), r
-		st.IKE, st.Tunnel, st.SAs, st.Traffic, st.Prompt = nil, nil, nil, nil, nil
+		st.IKE, st.Tunnel, st.SAs, st.Traffic, st.Prompt, st.VPN5000 = nil, nil, nil, nil, nil, nil
 	})
 }
 

@@ -138,7 +138,7 @@ func (s *session) applyHost(ctx context.Context) error {
 	}
 	c := hostnet.Config{
 		Interface: name, Addresses: []netip.Prefix{a.Address}, MTU: t.MTU, Routes: routes,
-		Exclude: t.Exclude, LocalLAN: p.LocalLAN, DNS: t.DNS, Search: s.search(), SplitDNS: a.SplitDNS,
+		Exclude: t.Exclude, LocalLAN: p.LocalLAN || s.policy != nil && s.policy.ExcludeLAN, DNS: t.DNS, Search: s.search(), SplitDNS: a.SplitDNS,
 	}
 	if !s.gateway.Addr().IsLoopback() {
 		c.Gateway = s.gateway.Addr()

@@ -114,6 +114,9 @@ func explain(err error) *Reason {
 	case errors.Is(err, xauth.ErrNoRequest):
 		return &Reason{Code: "no_xauth", Exit: ExitTimeout, Message: "The gateway accepted the group key but never asked for a user.", Try: "If it has no users, set xauth = false."}
 	}
+	if r := explainVPN5000(err); r != nil {
+		return r
+	}
 	if r := explainPeer(err, stage.stage); r != nil {
 		return r
 	}

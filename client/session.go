@@ -15,6 +15,7 @@ import (
 	"postern/client/prompt"
 	"postern/ike"
 	"postern/ike/isakmp"
+	"postern/stamp"
 	"postern/tun"
 	"postern/tun/hostnet"
 	"postern/tun/proxy"
@@ -36,6 +37,9 @@ type session struct {
 	tunnel   *tun.Tunnel
 	net      *tun.Net // nil with a device of the system
 	login    *xauth.Client
+	vpn5000  *stamp.Client // nil: not spoken
+	agreed   bool          // the gateway speaks it too
+	policy   *stamp.Policy // nil without
 	sa       *ike.SA
 	assigned *xauth.Assigned // set once, by assign
 	proxies  []*proxy.Server
@@ -89,6 +93,25 @@ func (s *session) dial(ctx context.Context) error {
 		}
 	}
 	s.client.set(Configuring, nil)
+	setUp := s.setUp
+	if s.agreed {
+		setUp = s.setUpVPN5000
+	}
+	if err := setUp(ctx); err != nil {
+		return err
+	}
+	if err := s.openProxies(); err != nil {
+		return stageError{stageProxy, err}
+	}
+	if err := s.applyHost(ctx); err != nil {
+		return stageError{stageHost, err}
+	}
+	s.tasks.Go(s.keepNATOpen)
+	return nil
+}
+
+// setUp is Mode Config, then Quick Mode.
+func (s *session) setUp(ctx context.Context) error {
 	if err := s.configure(ctx); err != nil {
 		return stageError{stageConfig, err}
 	}
@@ -98,13 +121,6 @@ func (s *session) dial(ctx context.Context) error {
 	if err := s.quick(ctx); err != nil {
 		return stageError{stageQuick, err}
 	}
-	if err := s.openProxies(); err != nil {
-		return stageError{stageProxy, err}
-	}
-	if err := s.applyHost(ctx); err != nil {
-		return stageError{stageHost, err}
-	}
-	s.tasks.Go(s.keepNATOpen)
 	return nil
 }
 
@@ -186,6 +202,9 @@ func (s *session) phase1(ctx context.Context) error {
 	i := s.sa.Info()
 	s.log.Info("phase 1", "mode", i.Mode, "proposal", i.Proposal, "authentication", i.Method, "peer", i.Peer, "nat", natName(i.NAT))
 	s.client.update(func(st *Status) { st.IKE = ikeStatus(i) })
+	if err := s.agree(i); err != nil {
+		return err
+	}
 	if s.raw == nil && !i.NAT.Encapsulate() {
 		return &Reason{
 			Code: "no_nat_traversal", Exit: ExitRefused,
@@ -255,6 +274,7 @@ func (s *session) ikeConfig(ctx context.Context) (ike.Config, error) {
 	case p.NATTraversal == profile.NATTraversalForced || s.raw == nil:
 		cfg.NATTraversal = ike.NATForce
 	}
+	s.configureVPN5000(&cfg)
 	if p.GatewayIdentity != "" {
 		cfg.PeerIdentity = func(id isakmp.ID) error { return isCalled(id, p.GatewayIdentity) }
 	}
@@ -348,6 +368,9 @@ func (s *session) close() {
 	if s.login != nil {
 		s.login.Close()
 	}
+	if s.vpn5000 != nil {
+		s.vpn5000.Close()
+	}
 	if s.host != nil {
 		if err := s.host.Restore(); err != nil && !errors.Is(err, hostnet.ErrKept) {
 			s.log.Error("the host's network couldn't be put back", "error", err)
@@ -378,14 +401,18 @@ func (s *session) keepNATOpen() {
 	if !s.sa.Info().NAT.Us {
 		return
 	}
-	t := time.NewTicker(keepalivePeriod)
+	period := keepalivePeriod
+	if s.policy != nil && s.policy.Keepalive > 0 {
+		period = s.policy.Keepalive
+	}
+	t := time.NewTicker(period)
 	defer t.Stop()
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-t.C:
-			if time.Since(s.lastSent()) >= keepalivePeriod {
+			if time.Since(s.lastSent()) >= period {
 				_ = s.carrier.SendKeepalive(tun.Path(s.sa.Path()))
 			}
 		}

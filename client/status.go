@@ -42,6 +42,8 @@ type Status struct {
 	SAs     []SAStatus     `json:"sas,omitempty"`
 	Traffic *TrafficStatus `json:"traffic,omitempty"`
 
+	VPN5000 *VPN5000Status `json:"vpn5000,omitempty"`
+
 	Warnings []string `json:"warnings,omitempty"`
 }
 

@@ -78,6 +78,17 @@ func (c *Client) Close() {
 	c.password = nil
 }
 
+// Answered returns a copy of the password that RADIUS was given, so that the next
+// connection needs no question; nil where it may have been good for one use only.
+func (c *Client) Answered() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cfg.Method == Challenge {
+		return nil
+	}
+	return bytes.Clone(c.password)
+}
+
 // Configure adds the announcement to what is dialled with, and the RADIUS step if
 // the profile asks for it: without, nothing of the person's leaves before the
 // gateway is authenticated.

@@ -251,6 +251,8 @@ func questionOf(message string) stamp.Question {
 	m := strings.ToLower(message)
 	q := stamp.Question{Ask: stamp.AskPasscode, Message: message}
 	switch {
+	case strings.Contains(m, "y/n") && strings.Contains(m, "choose"):
+		q.Ask = stamp.AskWhoChooses
 	case strings.Contains(m, "y/n"):
 		q.Ask = stamp.AskAcceptPIN
 	case strings.Contains(m, "next") || strings.Contains(m, "new tokencode"):

@@ -146,7 +146,8 @@ func TestQuestionOf(t *testing.T) {
 		"Wait for the tokencode to change, then enter the next tokencode:": stamp.AskNextCode,
 		"Enter your new PIN of 4 to 8 digits:":                             stamp.AskNewPIN,
 		"Your new PIN is 4711. Accept it? (y/n)":                           stamp.AskAcceptPIN,
-		"Which colour?":                                                    stamp.AskPasscode,
+		"Do you want to choose your new PIN yourself (y/n)?":               stamp.AskWhoChooses,
+		"Which colour?": stamp.AskPasscode,
 	} {
 		if q := questionOf(message); q.Ask != want || q.Message != message {
 			t.Errorf("%q: %v", message, q.Ask)

@@ -112,11 +112,49 @@ func (r *reader) network(p *Profile) {
 	set(r, "interface", in.Interface, &p.Interface, optional(parseInterface))
 }
 
+// vpn5000 reads what is said to a VPN 5000 concentrator beside IKE.
+func (r *reader) vpn5000(p *Profile) {
+	in := &r.in
+	set(r, "vpn5000", in.VPN5000, &p.VPN5000, oneOf[string]("off auto required", ""))
+	set(r, "radius", in.RADIUS, &p.RADIUS, optional(oneOf[string]("pap chap challenge", "")))
+	if !r.private && len(in.PAPAuthSecret) > 0 {
+		r.fail("pap_auth_secret", openToOthers(r.name))
+	}
+	set(r, "pap_auth_secret", in.PAPAuthSecret, &p.PAPAuthSecret, func(s secretText) (Secret, error) {
+		if len(s) == 0 {
+			return nil, nil // not set
+		}
+		return EncodingText.Decode(s)
+	})
+	if !r.has("xauth") && (p.RADIUS != "" || p.VPN5000 == Required) {
+		p.XAuth = XAuthOff
+	}
+	switch {
+	case p.RADIUS == "" && p.PAPAuthSecret != nil:
+		r.fail("pap_auth_secret", "stands without radius, which says what it is for")
+	case p.RADIUS == "":
+	case p.VPN5000 == Off:
+		r.fail("radius", `wants vpn5000 = "auto" or "required" beside it`)
+	case p.RADIUS != RADIUSCHAP && p.PAPAuthSecret == nil:
+		r.fail("radius", fmt.Sprintf("%q wants pap_auth_secret beside it, for a password never travels in clear", p.RADIUS))
+	case p.User == "":
+		r.fail("radius", "wants user beside it, whose name is the identity of phase 1")
+	case p.Identity == "":
+		p.Identity = p.User
+		if !r.has("identity_type") {
+			p.IdentityType = TypeKeyID
+		}
+		if !r.has("identity_type") && strings.Contains(p.User, "@") {
+			p.IdentityType = TypeUserFQDN
+		}
+	case p.Identity != p.User:
+		r.fail("identity", "must be the user's name, or absent, where radius says who the user is")
+	}
+}
+
 // later reads the keys of features that this version doesn't have.
 func (r *reader) later(p *Profile) {
 	in := &r.in
-	set(r, "vpn5000", in.VPN5000, &p.VPN5000, oneOf[string]("off", "auto required"))
-	set(r, "radius", in.RADIUS, &p.RADIUS, optional(oneOf[string]("", "pap chap challenge")))
 	for _, k := range []struct {
 		key string
 		set bool
@@ -126,7 +164,6 @@ func (r *reader) later(p *Profile) {
 		{"ca", in.CA != ""},
 		{"gateway_certificate", in.GatewayCertificate != ""},
 		{"gateway_pin", in.GatewayPin != ""},
-		{"pap_auth_secret", len(in.PAPAuthSecret) > 0},
 		{"backup", len(in.Backup) > 0},
 		{"autoconnect", in.Autoconnect},
 		{"kill_switch", in.KillSwitch},

@@ -101,6 +101,7 @@ func parse(data []byte, name string, private bool) (*Profile, error) {
 	r.secrets(p)
 	r.algorithms(p)
 	r.network(p)
+	r.vpn5000(p)
 	r.later(p)
 	r.together(p)
 	if r.err != nil {

@@ -110,11 +110,17 @@ type Profile struct {
 	// OTPSecretFile (otp_secret_file) is to otp_secret what SecretFile is to secret.
 	OTPSecretFile string
 
-	// VPN5000 (vpn5000) is "off" (default). Not yet: "auto", "required".
+	// VPN5000 (vpn5000) says whether to speak the VPN 5000 concentrator's own
+	// exchanges: "off" (default), "auto" (with a gateway that announces them) or
+	// "required". It knows other ways to log in, so that xauth is then false unless
+	// the profile says otherwise; so it is with radius.
 	VPN5000 string
 
-	// RADIUS (radius) is the VPN 5000's RADIUS method, "pap", "chap" or
-	// "challenge", and PAPAuthSecret (pap_auth_secret) its secret. Not yet.
+	// RADIUS (radius) is how the user's password travels in the VPN 5000's RADIUS
+	// step before phase 1: "pap", "chap" or "challenge", no other one is answered;
+	// "" (default) answers none. PAPAuthSecret (pap_auth_secret) is the secret that
+	// protects it, which only "chap" can do without. The identity is the user's
+	// name, of type "key-id" unless the profile says otherwise.
 	RADIUS        string
 	PAPAuthSecret Secret
 
@@ -232,7 +238,11 @@ const (
 	Off  = "off"  // of PFS, NATTraversal, VPN5000
 	Auto = "auto" // of PFS, Selectors, NATTraversal, Vendor
 
-	OTPTime            = "totp" // of OTP
+	OTPTime            = "totp"     // of OTP
+	Required           = "required" // of VPN5000
+	RADIUSPAP          = "pap"      // of RADIUS
+	RADIUSCHAP         = "chap"
+	RADIUSChallenge    = "challenge"
 	VendorCisco        = "cisco"
 	SelectorsAny       = "any"
 	SelectorsEach      = "each"

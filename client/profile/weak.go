@@ -21,6 +21,12 @@ func (p *Profile) Weak() []string {
 	if p.Mode == AggressiveMode && p.Auth == AuthPSK {
 		out = append(out, "Aggressive Mode with a pre-shared key lets whoever listens or asks search for the key at leisure.")
 	}
+	switch {
+	case p.RADIUS != "" && p.PAPAuthSecret == nil:
+		out = append(out, "Without pap_auth_secret, whoever answers in the gateway's place can search for the password at leisure.")
+	case p.RADIUS != "":
+		out = append(out, "Whoever listens to the RADIUS step can search for pap_auth_secret at leisure, and then for passwords.")
+	}
 	if p.Secret != nil && len(p.Secret) < shortSecret {
 		out = append(out, "The pre-shared key is short enough to be guessed.")
 	}

@@ -43,7 +43,7 @@ of the tunnel are IP stacks in this process.`,
 	}
 	fs := cmd.Flags()
 	fs.StringVar(&f.mode, "mode", "main", "the phase 1 exchange: main or aggressive")
-	fs.StringVar(&f.auth, "auth", authXAuth, "how the user logs in: xauth (name and password), radius (the gateway asks an embedded\nRADIUS server, which has a question of its own), securid (a passcode, a new PIN, the next tokencode)")
+	fs.StringVar(&f.auth, "auth", authXAuth, "how the user logs in: xauth (name and password), radius (the gateway asks an embedded\nRADIUS server, which has a question of its own), securid (a passcode, a new PIN, the next tokencode),\nstamp (the VPN 5000's own exchanges: RADIUS before phase 1, SecurID after it, a policy in Quick Mode)")
 	fs.BoolVar(&f.json, "json", false, "print one JSON object: the status and what was fetched")
 	fs.BoolVar(&f.keep, "keep", false, "stay up, with a proxy address to try in a browser")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log every message of the client's, in the RFC's notation")
@@ -94,7 +94,7 @@ func demo(out io.Writer, f *demoFlags) error {
 		return err
 	}
 	defer gateway.Close()
-	p, err := demoProfile(gateway.Addr(), f.mode, secret, auth.password)
+	p, err := demoProfile(gateway.Addr(), f.mode, secret, auth)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func demo(out io.Writer, f *demoFlags) error {
 // startGateway runs a concentrator on a loopback address until ctx ends.
 func startGateway(ctx context.Context, secret string, auth *demoAuth) (*concentrator.Gateway, error) {
 	// Every octet of this is the program's own, so it is a fault of ours if it is wrong.
-	config := fmt.Sprintf(demoConfig, secret, auth.local) + auth.config
+	config := fmt.Sprintf(demoConfig, secret, auth.group, auth.local) + auth.config
 	cfg, err := concentrator.ParseConfig([]byte(config), "demo.conf")
 	if err != nil {
 		return nil, err
@@ -145,20 +145,22 @@ func startGateway(ctx context.Context, secret string, auth *demoAuth) (*concentr
 	return g, nil
 }
 
-func demoProfile(gateway netip.AddrPort, mode, secret, password string) (*profile.Profile, error) {
-	stored := ""
-	if password != "" {
-		stored = fmt.Sprintf("password = %q\n", password)
+func demoProfile(gateway netip.AddrPort, mode, secret string, auth *demoAuth) (*profile.Profile, error) {
+	more := fmt.Sprintf("identity = %q\n", demoGroup)
+	if auth.profile != "" {
+		secret, more = auth.key, auth.profile
+	}
+	if auth.password != "" {
+		more += fmt.Sprintf("password = %q\n", auth.password)
 	}
 	return profile.Parse(fmt.Appendf(nil, `
 name = "demo"
 gateway = %q
 mode = %q
-identity = %q
 secret = %q
 user = %q
 ike = ["aes256-sha256-modp2048"]
-%s`, gateway, mode, demoGroup, secret, demoUser, stored), "demo.toml")
+%s`, gateway, mode, secret, demoUser, more), "demo.toml")
 }
 
 // tryTunnel shows the connection until it is up, uses it, and tells what moved.
@@ -281,6 +283,7 @@ MaxConnections = 20
 IPNet = 10.20.0.0/24
 DNSPrimaryServer = 10.20.0.1
 Banner = "You are on the embedded gateway of postern demo."
+%s
 
 [ VPN Users ]
 "alice" Config="staff" Password="%s"

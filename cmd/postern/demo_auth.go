@@ -16,15 +16,18 @@ import (
 // demoAuth is how the demo's user proves who they are.
 type demoAuth struct {
 	config   string // beside demoConfig
+	group    string // in its group
 	local    string // the password in the gateway's list of users
 	password string // what the user has stored; empty: nothing
 	ask      prompt.Func
-	server   *radiusserver.Server // nil: none
+	profile  string // lines in place of the group's identity and key; empty: none
+	key      string // the user's own, beside profile
+	servers  []*radiusserver.Server
 }
 
 func (a *demoAuth) close() {
-	if a.server != nil {
-		a.server.Close()
+	for _, s := range a.servers {
+		s.Close()
 	}
 }
 
@@ -33,6 +36,7 @@ const (
 	authXAuth   = "xauth"
 	authRADIUS  = "radius"
 	authSecurID = "securid"
+	authSTAMP   = "stamp"
 )
 
 // newDemoAuth prepares what is said beside the connection's own phases to out.
@@ -53,8 +57,10 @@ func newDemoAuth(kind string, out io.Writer) (*demoAuth, error) {
 		return startRADIUS(kind, out, &radiusserver.User{
 			Token: &radiusserver.Token{Seed: seed, PIN: person.pin, NewPIN: radiusserver.AnyPIN, NextTokencode: true},
 		}, "", person)
+	case authSTAMP:
+		return newDemoSTAMP(out, password)
 	}
-	return nil, usageError{fmt.Errorf("--auth wants %s, %s or %s, not %q", authXAuth, authRADIUS, authSecurID, kind)}
+	return nil, usageError{fmt.Errorf("--auth wants %s, %s, %s or %s, not %q", authXAuth, authRADIUS, authSecurID, authSTAMP, kind)}
 }
 
 // startRADIUS runs a RADIUS server with one user, for the gateway to ask.
@@ -70,7 +76,7 @@ func startRADIUS(kind string, out io.Writer, user *radiusserver.User, password s
 	fmt.Fprintf(out, "An embedded RADIUS server listens on %v, UDP, and judges its users.\n", s.Addr())
 	return &demoAuth{
 		config: fmt.Sprintf(demoRADIUS, kind, s.Addr().Addr(), secret, s.Addr().Port(), s.Addr().Port()),
-		local:  rand.Text(), password: password, ask: person.answer, server: s,
+		local:  rand.Text(), password: password, ask: person.answer, servers: []*radiusserver.Server{s},
 	}, nil
 }
 
@@ -115,6 +121,10 @@ func (d *demoPerson) answer(_ context.Context, p prompt.Prompt) (prompt.Answers,
 			typed, what = "yes", "yes"
 		}
 		answers[f.Name] = prompt.Answer(typed)
+		if f.Kind == prompt.YesNo {
+			labels = append(labels, "decision")
+			continue
+		}
 		labels = append(labels, strings.ToLower(f.Label))
 	}
 	fmt.Fprintf(d.out, "  The gateway asks for the %s: %q\n  %s types %s.\n", strings.Join(labels, ", "), p.Message, demoUser, what)

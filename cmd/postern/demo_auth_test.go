@@ -19,6 +19,10 @@ func TestDemoAuth(t *testing.T) {
 			`RADIUS: Access-Request of "alice" -> Access-Challenge`, `"Which concentrator did you dial first?"`,
 			`RADIUS: Access-Request of "alice" -> Access-Accept`, "inner address 10.20.0.15",
 		}, `RADIUS: Accounting-Request (Stop) of "alice"`},
+		{"stamp", []string{
+			`RADIUS: Access-Request of "alice" -> Access-Accept`, "asks for the passcode", "asks for the decision", "asks for the new pin",
+			"asks for the next tokencode", `SecurID: Access-Request of "alice" -> Access-Accept`, "doesn't allow secrets", "inner address 10.20.0.15",
+		}, "Moved:"},
 		{"securid", []string{
 			`"Enter PASSCODE:"`, `"Do you want to choose your new PIN yourself (y/n)?"`, `"Enter a new PIN of 4 to 8 digits:"`,
 			`"Please re-enter the new PIN:"`, "then enter the new passcode", "enter the new tokencode",

@@ -109,7 +109,7 @@ func (p *program) until(want client.State) client.Status {
 // gateway is an embedded concentrator for processes to connect to.
 func gateway(t *testing.T) netip.AddrPort {
 	t.Helper()
-	cfg, err := concentrator.ParseConfig(fmt.Appendf(nil, demoConfig, "the group's key", "the password"), "test.conf")
+	cfg, err := concentrator.ParseConfig(fmt.Appendf(nil, demoConfig, "the group's key", "", "the password"), "test.conf")
 	if err != nil {
 		t.Fatal(err)
 	}
