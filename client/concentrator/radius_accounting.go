@@ -22,17 +22,18 @@ func (g *Gateway) account(s *session) {
 	if g.radius == nil || !g.cfg.RADIUS.Accounting {
 		return
 	}
-	s.ended = make(chan radius.Record, 1)
+	ended := make(chan radius.Record, 1)
+	s.ended = ended
 	every := g.cfg.RADIUS.Interim
 	if every == 0 && s.accept.Interim > 0 {
 		every = max(s.accept.Interim, leastInterim)
 	}
 	id, start := rand.Text(), s.record(radius.Start)
-	g.clients.Go(func() { g.accountant(s, id, start, every) })
+	g.clients.Go(func() { g.accountant(s, ended, id, start, every) })
 }
 
 // accountant tells of the start, of the state now and then, and of the end.
-func (g *Gateway) accountant(s *session, id string, start radius.Record, every time.Duration) {
+func (g *Gateway) accountant(s *session, ended <-chan radius.Record, id string, start radius.Record, every time.Duration) {
 	send := func(r radius.Record) {
 		r.ID = id
 		g.send(r)
@@ -46,7 +47,7 @@ func (g *Gateway) accountant(s *session, id string, start radius.Record, every t
 	}
 	for {
 		select {
-		case last := <-s.ended:
+		case last := <-ended:
 			send(last)
 			return
 		case <-interim:

@@ -262,7 +262,7 @@ func TestPasswordTooLong(t *testing.T) {
 
 func TestSecondaryTakesOver(t *testing.T) {
 	first, second := newRelay(t, serve(t, radiusserver.Config{})), serve(t, radiusserver.Config{})
-	first.toServer = func(int) int { return 0 }
+	first.pass(never, nil)
 	c := radius.New(quick(first.server(), at(second)))
 	if got := say(t, c, "bob", "canary-builder", "canary-blue", "canary-7"); !strings.HasPrefix(got[2], "accept") {
 		t.Fatal(got)
@@ -288,9 +288,7 @@ func TestStateStaysWithItsServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first.mu.Lock()
-	first.toServer = func(int) int { return 0 }
-	first.mu.Unlock()
+	first.pass(never, nil)
 	_, err = c.Authenticate(t.Context(), radius.Request{User: "bob", Password: []byte("canary-blue"), State: a.(radius.Challenge).State})
 	if s := (*radius.SilenceError)(nil); !errors.As(err, &s) || s.Sent != 3 {
 		t.Error(err)
@@ -328,7 +326,7 @@ func TestLostAndRepeated(t *testing.T) {
 			users["carol"].Token.NextTokencode = true
 			s := serve(t, radiusserver.Config{Users: users})
 			r := newRelay(t, s)
-			r.toServer, r.toClient = tt.toServer, tt.toClient
+			r.pass(tt.toServer, tt.toClient)
 			got := say(t, radius.New(quick(r.server())), "carol", "1234"+radiusserver.Code(seed, 0), radiusserver.Code(seed, 1))
 			if !strings.HasPrefix(got[0], "challenge") || !strings.HasPrefix(got[1], "accept") {
 				t.Error(got)
@@ -343,11 +341,13 @@ func TestLostAndRepeated(t *testing.T) {
 // What is sent again are the same octets: nothing is hidden anew, nothing in clear.
 func TestRepeatsAreTheSameOctets(t *testing.T) {
 	r := newRelay(t, serve(t, radiusserver.Config{}))
-	r.toServer = func(int) int { return 0 }
+	r.pass(never, nil)
 	_, err := radius.New(quick(r.server())).Authenticate(t.Context(), radius.Request{User: "alice", Password: []byte("canary-wonderland")})
 	if err == nil {
 		t.Fatal("answered")
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if len(r.seen) != 3 || !bytes.Equal(r.seen[0], r.seen[1]) || !bytes.Equal(r.seen[0], r.seen[2]) {
 		t.Errorf("%x", r.seen)
 	}
@@ -421,7 +421,7 @@ func TestWrongSecret(t *testing.T) {
 
 func TestCancelled(t *testing.T) {
 	r := newRelay(t, serve(t, radiusserver.Config{}))
-	r.toServer = func(int) int { return 0 }
+	r.pass(never, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	began := time.Now()
@@ -544,7 +544,7 @@ func TestMessageAuthenticatorPolicy(t *testing.T) {
 func TestAccounting(t *testing.T) {
 	s := serve(t, radiusserver.Config{})
 	r := newRelay(t, s)
-	r.toClient = func(n int) int { return n % 3 } // some lost, some doubled
+	r.pass(nil, func(n int) int { return n % 3 }) // some lost, some doubled
 	c := radius.New(quick(r.server()))
 	record := radius.Record{
 		ID: "0001", User: "alice", Peer: netip.MustParseAddr("192.0.2.10"), Address: netip.MustParseAddr("10.20.0.1"),
@@ -674,8 +674,8 @@ type relay struct {
 	requests atomic.Int64
 
 	mu                 sync.Mutex
-	toServer, toClient func(n int) int // how often the n-th datagram is passed on; nil: once
-	seen               [][]byte        // from the client
+	toServer, toClient func(n int) int
+	seen               [][]byte // from the client
 }
 
 func newRelay(t *testing.T, s *radiusserver.Server) *relay {
@@ -699,6 +699,15 @@ func (r *relay) server() radius.Server {
 	at := r.conn.LocalAddr().String()
 	return radius.Server{Auth: at, Acct: at, Secret: []byte(secret)}
 }
+
+// pass says how often the n-th datagram goes on; nil: once.
+func (r *relay) pass(toServer, toClient func(n int) int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.toServer, r.toClient = toServer, toClient
+}
+
+func never(int) int { return 0 }
 
 func (r *relay) run() {
 	b := make([]byte, 4096)
