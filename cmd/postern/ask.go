@@ -99,6 +99,7 @@ func ask(rw io.ReadWriter, p prompt.Prompt) (prompt.Answers, error) {
 		_, err := readLine(screen, prompt.Field{}, "Press Enter to go on. ")
 		return prompt.Answers{}, err
 	}
+	defer clock(screen, p.Deadline)()
 	answers := prompt.Answers{}
 	for _, f := range p.Fields {
 		a, err := askField(screen, f)
@@ -111,12 +112,34 @@ func ask(rw io.ReadWriter, p prompt.Prompt) (prompt.Answers, error) {
 	return answers, nil
 }
 
+// lastMinute is when a person is told how much time is left. Chosen here.
+const lastMinute = time.Minute
+
+// clock tells the person when a prompt's last minute begins, on a line above the
+// one they type on. stop ends it.
+func clock(screen io.Writer, deadline time.Time) (stop func()) {
+	left := time.Until(deadline).Round(time.Second)
+	if deadline.IsZero() || left < time.Second {
+		return func() {}
+	}
+	tell := func(left time.Duration) { fmt.Fprintf(screen, "The gateway waits %v more.\n", left) }
+	if left <= lastMinute {
+		tell(left)
+		return func() {}
+	}
+	t := time.AfterFunc(left-lastMinute, func() { tell(lastMinute) })
+	return func() { t.Stop() }
+}
+
 // askField asks one field until the answer fits. The error is of the terminal,
 // or prompt.ErrCancelled.
 func askField(screen *term.Terminal, f prompt.Field) (prompt.Answer, error) {
 	label := prompt.Clean(f.Label, 200)
 	if f.Kind == prompt.YesNo {
 		label += " [yes/no]"
+	}
+	if f.Default != "" {
+		label += " (" + prompt.Clean(f.Default, 100) + ")"
 	}
 	for {
 		a, err := readLine(screen, f, label+": ")

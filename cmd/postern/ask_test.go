@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -37,6 +39,8 @@ func TestAsk(t *testing.T) {
 		{name: "two PINs that differ", prompt: field(prompt.NewPIN, 4, 8), typed: "1234\r1235\r5678\r5678\r", want: "5678", shows: "the two differ"},
 		{name: "yes", prompt: field(prompt.YesNo, 0, 0), typed: "maybe\rY\r", want: "yes", shows: "[yes/no]"},
 		{name: "no", prompt: field(prompt.YesNo, 0, 0), typed: "no\r", want: "no"},
+		{name: "Enter is the default", prompt: prompt.Prompt{Fields: []prompt.Field{{Name: "x", Label: "New PIN?", Kind: prompt.YesNo, Default: "no"}}}, typed: "\r", shows: "New PIN? [yes/no] (no): "},
+		{name: "a name that was typed before", prompt: prompt.Prompt{Fields: []prompt.Field{{Name: "x", Label: "User name", Min: 1, Default: "alice"}}}, typed: "\r", shows: "User name (alice): "},
 		{name: "Ctrl-C", prompt: field(prompt.Secret, 1, 0), typed: "hun\x03", err: prompt.ErrCancelled},
 		{name: "Ctrl-D", prompt: field(prompt.Text, 1, 0), typed: "\x04", err: prompt.ErrCancelled},
 		{name: "the terminal is gone", prompt: field(prompt.Text, 1, 0), typed: "ali", err: prompt.ErrCancelled},
@@ -73,6 +77,35 @@ func TestAskMessage(t *testing.T) {
 	if want := "office\r\nWelcome\r\nto the net\r\n"; !strings.HasPrefix(screen.String(), want) {
 		t.Errorf("shows %q, want %q first", screen.String(), want)
 	}
+}
+
+// The last minute is told on a line of its own, above what is being typed.
+func TestAskClock(t *testing.T) {
+	for left, want := range map[time.Duration]string{
+		0: "", 300 * time.Millisecond: "", 30 * time.Second: "The gateway waits 30s more.\r\nPassword: ", 165 * time.Second: "",
+	} {
+		p := prompt.Prompt{Fields: []prompt.Field{{Name: "password", Label: "Password", Kind: prompt.Secret}}}
+		if left > 0 {
+			p.Deadline = time.Now().Add(left)
+		}
+		var screen bytes.Buffer
+		if _, err := ask(terminal{strings.NewReader("x\r"), &screen}, p); err != nil {
+			t.Fatal(err)
+		}
+		if s := screen.String(); !strings.HasPrefix(s, want) || want == "" && strings.Contains(s, "waits") {
+			t.Errorf("%v: %q", left, s)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var screen bytes.Buffer
+		stop := clock(&screen, time.Now().Add(165*time.Second))
+		time.Sleep(106 * time.Second)
+		synctest.Wait()
+		if s := screen.String(); s != "The gateway waits 1m0s more.\n" {
+			t.Errorf("%q", s)
+		}
+		stop()
+	})
 }
 
 // terminal joins what is typed and what is shown.

@@ -295,6 +295,11 @@ func TestSecretsComeFromElsewhere(t *testing.T) {
 func upAndDown(p *program) {
 	p.t.Helper()
 	p.watch()
+	endWhenUp(p)
+}
+
+func endWhenUp(p *program) {
+	p.t.Helper()
 	p.until(client.Up)
 	_ = p.Process.Signal(syscall.SIGTERM)
 	p.until(client.Down)

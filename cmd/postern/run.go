@@ -25,7 +25,7 @@ type runFlags struct {
 	rootless                       bool
 	socks                          string
 	forwards                       []string
-	secretsFD                      int
+	secretsFD, answersFD           int
 	keylog                         string
 	stateDir                       string
 }
@@ -40,7 +40,10 @@ func runCommand() *cobra.Command {
 NAME is a profile in $XDG_CONFIG_HOME/postern/profiles or /etc/postern/profiles.d,
 FILE the path of one. The pre-shared key and the password come from --secrets-fd,
 from $CREDENTIALS_DIRECTORY/NAME.secret and NAME.password, from the profile or the
-files it names, or else from a person.
+files it names, or else from a person. The secret of one-time codes is otp_secret in
+all of these places.
+
+` + answersHelp + `
 
 Signals: INT, TERM and HUP end the connection cleanly, USR1 prints statistics,
 USR2 reconnects. Before the first success the command ends at the first refusal;
@@ -66,7 +69,8 @@ than the profile demands, 130 and 143 interrupted before the connection was up.`
 	fs.BoolVar(&f.rootless, "rootless", false, "need no privileges: leave the host's network alone and offer a proxy into the tunnel")
 	fs.StringVar(&f.socks, "socks", "", "with --rootless: where the SOCKS5 and HTTP proxy listens (default 127.0.0.1:1080)")
 	fs.StringArrayVar(&f.forwards, "forward", nil, "with --rootless: a port forward into the tunnel, such as 8080:10.20.0.1:80; may repeat")
-	fs.IntVar(&f.secretsFD, "secrets-fd", profile.NoFD, "a file descriptor to read secret=… and password=… lines from")
+	fs.IntVar(&f.secretsFD, "secrets-fd", profile.NoFD, "a file descriptor to read secret=…, password=… and otp_secret=… lines from")
+	fs.IntVar(&f.answersFD, "answers-fd", profile.NoFD, "a file descriptor on which a program answers what a person would be asked, as JSON lines")
 	fs.StringVar(&f.keylog, "keylog", "", "a folder to write all keys to, for Wireshark: ikev1_decryption_table and esp_sa")
 	fs.StringVar(&f.stateDir, "state-dir", "", "where to note what must be put back after a crash (default $STATE_DIRECTORY, else /var/lib/postern)")
 	return cmd
@@ -86,7 +90,10 @@ func run(out io.Writer, name string, f *runFlags) error {
 	var show shower = &jsonLines{encoder: json.NewEncoder(out)}
 	if !f.json {
 		s := &screen{out: os.Stderr, quiet: f.quiet}
-		show, o.Ask = s, s.asking(o.Ask)
+		show = s
+		if f.answersFD == profile.NoFD {
+			o.Ask = s.asking(o.Ask)
+		}
 	}
 	c := client.New(p, o)
 
@@ -131,7 +138,16 @@ func loadProfile(name string, f *runFlags) (*profile.Profile, error) {
 
 func (f *runFlags) options() (client.Options, error) {
 	o := client.Options{Ask: terminalPrompt(), StateDir: f.stateDir, Log: f.logger()}
-	if f.noPrompt {
+	switch {
+	case f.answersFD != profile.NoFD && (f.noPrompt || f.answersFD == f.secretsFD):
+		return o, usageError{errors.New("--answers-fd goes neither with --no-prompt nor with --secrets-fd on the same descriptor")}
+	case f.answersFD != profile.NoFD:
+		p, err := openProgram(f.answersFD)
+		if err != nil {
+			return o, usageError{err}
+		}
+		o.Ask = p.ask
+	case f.noPrompt:
 		o.Ask = prompt.Nobody
 	}
 	if o.StateDir == "" {
