@@ -1,7 +1,6 @@
 package ike
 
 import (
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/subtle"
 	"errors"
@@ -123,7 +122,7 @@ var errNobody = errors.New("encrypted for another key than ours, or by nobody wh
 
 // encrypt is <body>PubKey of the peer.
 func (a *rsaEncryption) encrypt(typ isakmp.PayloadType, body []byte) (isakmp.Payload, error) {
-	b, err := rsa.EncryptPKCS1v15(rand.Reader, a.peer, body)
+	b, err := encryptPKCS1(a.peer, body)
 	if err != nil {
 		return isakmp.Payload{}, fmt.Errorf("encrypting %d octets for the peer: %w", len(body), err)
 	}

@@ -396,8 +396,10 @@ func TestECDSAExamples(t *testing.T) {
 		},
 	} {
 		e := ecdsaSchemes[test.method]
-		n := func(s string) *big.Int { i, _ := new(big.Int).SetString(s, 16); return i }
-		key := &ecdsa.PublicKey{Curve: e.curve, X: n(test.gwx), Y: n(test.gwy)}
+		key, err := ecdsa.ParseUncompressedPublicKey(e.curve, fromHex(strings.ToLower("04"+test.gwx+test.gwy)))
+		if err != nil {
+			t.Fatal(err)
+		}
 		h := e.by.New()
 		h.Write([]byte("abc"))
 		sig := fromHex(strings.ToLower(test.signature))

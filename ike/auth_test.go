@@ -1,12 +1,15 @@
 package ike_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -496,4 +499,80 @@ func TestAggressiveModeWithRSAEncryption(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whatever attribute of the responder's choice is changed on the way, the
+// initiator doesn't take it: under every method, the method itself included.
+func TestAlteredChoiceUnderEveryMethod(t *testing.T) {
+	changes := map[string]func([]isakmp.Attribute) []isakmp.Attribute{
+		"one more": func(as []isakmp.Attribute) []isakmp.Attribute {
+			return append(as, isakmp.TV(isakmp.AttrKeyLength+2, 1))
+		},
+	}
+	for _, typ := range []uint16{isakmp.AttrEncryption, isakmp.AttrKeyLength, isakmp.AttrHash, isakmp.AttrGroup, isakmp.AttrAuthMethod} {
+		for _, value := range []uint16{0, 1, 2, 3, 4, 5, 7, 14, 128, 64221, 65001, 65005, 65535} {
+			changes[fmt.Sprintf("attribute %d = %d", typ, value)] = func(as []isakmp.Attribute) []isakmp.Attribute {
+				return alter(as, typ, func(a isakmp.Attribute) []isakmp.Attribute { return []isakmp.Attribute{isakmp.TV(a.Type, value)} })
+			}
+		}
+		changes[fmt.Sprintf("attribute %d is missing", typ)] = func(as []isakmp.Attribute) []isakmp.Attribute {
+			return alter(as, typ, func(isakmp.Attribute) []isakmp.Attribute { return nil })
+		}
+		changes[fmt.Sprintf("attribute %d stands twice", typ)] = func(as []isakmp.Attribute) []isakmp.Attribute {
+			return alter(as, typ, func(a isakmp.Attribute) []isakmp.Attribute { return []isakmp.Attribute{a, a} })
+		}
+	}
+	methods := []isakmp.AuthMethod{isakmp.AuthRSA, isakmp.AuthHybridInitRSA, isakmp.AuthRSAEncryption, isakmp.AuthRSARevisedEncryption}
+	for _, method := range methods {
+		inBubble(t, func(t *testing.T, r *rig) {
+			if method == isakmp.AuthRSA || method == isakmp.AuthHybridInitRSA {
+				r.certified(method, "rsa")
+			} else {
+				r.encrypted(method)
+			}
+			r.a.Log, r.b.Log = nil, nil
+			r.serve()
+			for name, change := range changes {
+				same := false
+				r.SetFault(func(d iketest.Datagram) []iketest.Delivery {
+					if d.FromA || header(d.Octets).Flags&isakmp.FlagEncryption != 0 || clearPayloads(t, d).Get(isakmp.PayloadSA) == nil {
+						return arrive(d)
+					}
+					return rewrite(func(ps []isakmp.Payload) []isakmp.Payload {
+						sa, err := isakmp.ParseSA(ps[0].Body)
+						if err != nil {
+							t.Error(err)
+						}
+						as := &sa.Proposals[0].Transforms[0].Attributes
+						changed := change(slices.Clone(*as))
+						same = cmp.Equal(*as, changed)
+						*as = changed
+						ps[0].Body = sa.Marshal()
+						return ps
+					})(d)
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+				sa, err := r.dial(ctx)
+				cancel()
+				if (err == nil) != same {
+					t.Errorf("%v, %s: %v", method, name, err)
+				}
+				if sa != nil {
+					sa.Abandon()
+				}
+			}
+		})
+	}
+}
+
+// alter replaces the attributes of one type.
+func alter(as []isakmp.Attribute, typ uint16, f func(isakmp.Attribute) []isakmp.Attribute) (out []isakmp.Attribute) {
+	for _, a := range as {
+		if a.Type == typ {
+			out = append(out, f(a)...)
+		} else {
+			out = append(out, a)
+		}
+	}
+	return out
 }

@@ -59,6 +59,9 @@ func VoiceOf(sa *SA) *Voice {
 // Base is the IV that an exchange begins with.
 func (v *Voice) Base(msgID uint32) []byte { return v.keys.phase2IV(msgID) }
 
+// SKEYID is the phase 1's.
+func (v *Voice) SKEYID() []byte { return v.keys.skeyid }
+
 // Phase1IV is the first IV of phase 1.
 func (v *Voice) Phase1IV() []byte { return v.keys.iv }
 

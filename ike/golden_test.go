@@ -62,6 +62,31 @@ func TestGoldenFlows(t *testing.T) {
 				wholeFlow(t, r)
 			},
 		},
+		{"main-rsa-signatures", ike.Main, certifiedFlow, func(t *testing.T, r *rig) {
+			r.certified(isakmp.AuthRSA, "rsa")
+			wholeFlow(t, r)
+		}},
+		{"aggressive-hybrid", ike.Aggressive, certifiedFlow, func(t *testing.T, r *rig) {
+			r.certified(isakmp.AuthHybridInitRSA, "rsa")
+			wholeFlow(t, r)
+		}},
+		{"main-dss-signatures", ike.Main, certifiedFlow, func(t *testing.T, r *rig) {
+			r.certified(isakmp.AuthDSS, "dss")
+			wholeFlow(t, r)
+		}},
+		{"aggressive-rsa-encryption", ike.Aggressive, certifiedFlow, func(t *testing.T, r *rig) {
+			r.encrypted(isakmp.AuthXAuthInitRSAEncryption)
+			wholeFlow(t, r)
+		}},
+		{"main-rsa-revised-encryption", ike.Main, certifiedFlow, func(t *testing.T, r *rig) {
+			r.encrypted(isakmp.AuthRSARevisedEncryption)
+			wholeFlow(t, r)
+		}},
+		{"main-fragments", ike.Main, certifiedFlow, func(t *testing.T, r *rig) {
+			r.certified(isakmp.AuthXAuthInitRSA, "rsa")
+			r.a.FragmentSize, r.b.FragmentSize = 576, 576
+			wholeFlow(t, r)
+		}},
 	}
 	for i, flow := range flows {
 		t.Run(flow.name, func(t *testing.T) {
@@ -84,6 +109,8 @@ func TestGoldenFlows(t *testing.T) {
 		})
 	}
 }
+
+var certifiedFlow = ike.Proposal{Cipher: isakmp.Cipher3DES, Hash: isakmp.HashSHA1, Group: isakmp.GroupMODP1024}
 
 // annotator is the slog.Handler that hears from an end what it sends: package ike
 // logs "-> HDR, SA, VID" and the number of octets.

@@ -10,10 +10,36 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync"
+	"math/big"
 
 	"filippo.io/bigmod"
 )
+
+// encryptPKCS1 encrypts a message for who has the private key, with PKCS #1
+// version 1.5 padding (RFC 8017, section 7.2.1).
+func encryptPKCS1(k *rsa.PublicKey, message []byte) ([]byte, error) {
+	padding := k.Size() - len(message) - 3
+	if padding < minPadding {
+		return nil, fmt.Errorf("%d octets, where a key of %d has no room for more than %d", len(message), k.Size(), k.Size()-3-minPadding)
+	}
+	block := make([]byte, k.Size())
+	block[1] = 2
+	for i := range padding {
+		for block[2+i] == 0 {
+			rand.Read(block[2+i : 3+i]) // never fails
+		}
+	}
+	copy(block[3+padding:], message)
+	n, err := bigmod.NewModulus(k.N.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	m, err := bigmod.NewNat().SetBytes(block, n)
+	if err != nil {
+		return nil, err
+	}
+	return bigmod.NewNat().Exp(m, big.NewInt(int64(k.E)).Bytes(), n).Bytes(n), nil
+}
 
 // decryptPKCS1 undoes RSA encryption with PKCS #1 version 1.5 padding
 //
@@ -45,6 +71,7 @@ func decryptPKCS1(key crypto.Signer, ciphertext []byte, atLeast, atMost int) ([]
 		return unpad(block, atLeast, atMost, instead), nil
 	case crypto.Decrypter:
 		// A key in a token: what it does with the padding is its own business.
+		//lint:ignore SA1019 RFC 2409 has no other padding
 		message, err := k.Decrypt(rand.Reader, ciphertext, &rsa.PKCS1v15DecryptOptions{})
 		if err != nil || len(message) < atLeast || len(message) > atMost {
 			return instead, nil
@@ -113,7 +140,7 @@ func insteadOf(public *rsa.PublicKey, ciphertext []byte, atLeast, atMost int) []
 		}
 		return m.Sum(nil)
 	}
-	key := prf(rejectionKey(), public.N.Bytes(), ciphertext)
+	key := prf(rejectionKey, public.N.Bytes(), ciphertext)
 	length := atLeast + int(binary.BigEndian.Uint32(prf(key, []byte("length")))%uint32(max(1, atMost-atLeast+1)))
 	var out []byte
 	for i := uint32(0); len(out) < length; i++ {
@@ -122,8 +149,10 @@ func insteadOf(public *rsa.PublicKey, ciphertext []byte, atLeast, atMost int) []
 	return out[:length]
 }
 
-var rejectionKey = sync.OnceValue(func() []byte {
+// rejectionKey is the secret that such messages are made from, as long as the
+// process lives.
+var rejectionKey = func() []byte {
 	k := make([]byte, 32)
 	rand.Read(k) // never fails
 	return k
-})
+}()
