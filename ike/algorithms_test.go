@@ -11,8 +11,11 @@ import (
 )
 
 var ciphers = []ike.Proposal{
-	{Cipher: isakmp.CipherDES}, {Cipher: isakmp.Cipher3DES},
-	{Cipher: isakmp.CipherAES, KeyBits: 128}, {Cipher: isakmp.CipherAES, KeyBits: 192}, {Cipher: isakmp.CipherAES, KeyBits: 256},
+	{Cipher: isakmp.CipherDES},
+	{Cipher: isakmp.Cipher3DES},
+	{Cipher: isakmp.CipherAES, KeyBits: 128},
+	{Cipher: isakmp.CipherAES, KeyBits: 192},
+	{Cipher: isakmp.CipherAES, KeyBits: 256},
 }
 
 var hashes = []isakmp.Hash{isakmp.HashMD5, isakmp.HashSHA1, isakmp.HashSHA256, isakmp.HashSHA384, isakmp.HashSHA512}
