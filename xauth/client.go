@@ -274,7 +274,8 @@ func (c *Client) status(set isakmp.Configuration) *isakmp.Configuration {
 	}
 	message := messageOf(set)
 	if message != "" {
-		c.cfg.Log.Info("the gateway says", "message", message)
+		// What it says isn't for a log: it may be a PIN.
+		c.cfg.Log.Info("the gateway sent a message", "octets", len(message))
 	}
 	if ok && len(rest) > 0 {
 		c.takePush(isakmp.Configuration{Type: isakmp.CfgSet, Attributes: rest})
