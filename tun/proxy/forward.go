@@ -64,6 +64,9 @@ func splitColons(s string) ([]string, error) {
 		} else {
 			part, rest, more = strings.Cut(s, ":")
 		}
+		if strings.ContainsAny(part, "[]") {
+			return nil, fmt.Errorf("a bracket in %q", part)
+		}
 		parts = append(parts, part)
 		if !more {
 			return parts, nil
