@@ -19,6 +19,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// cannot skips the test, or fails it where POSTERN_REQUIRE_PEERS=1 asks for all that need more than a person has.
+func cannot(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("POSTERN_REQUIRE_PEERS") == "1" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
 // isolate moves the calling test, alone on its thread, to network and mount namespaces of its own. The thread ends with
 // the test. There are an uplink with the default route and a local network:
 //
@@ -27,11 +36,11 @@ import (
 func isolate(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("needs root, to make a network namespace")
+		cannot(t, "needs root, to make a network namespace")
 	}
 	runtime.LockOSThread() // and never unlocked: the thread isn't to be used again
 	if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS); err != nil {
-		t.Skip("can't make a network namespace: ", err)
+		cannot(t, "can't make a network namespace: %v", err)
 	}
 	check(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 	lo, err := netlink.LinkByName("lo")
@@ -97,7 +106,7 @@ func openTUN(t *testing.T, name string) *os.File {
 	t.Helper()
 	f, err := tunDevice(name)
 	if errors.Is(err, os.ErrNotExist) {
-		t.Skip("no /dev/net/tun")
+		cannot(t, "no /dev/net/tun")
 	}
 	check(t, err)
 	t.Cleanup(func() { f.Close() })

@@ -315,7 +315,7 @@ func startBus(t *testing.T, policy string) func(context.Context) (*dbus.Conn, er
 	t.Helper()
 	program, err := exec.LookPath("dbus-daemon")
 	if err != nil {
-		t.Skip("needs dbus-daemon (Debian: package dbus-daemon)")
+		cannot(t, "needs dbus-daemon (Debian: package dbus-daemon)")
 	}
 	dir, err := os.MkdirTemp("", "bus") // short, for the socket's name is limited
 	check(t, err)
