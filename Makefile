@@ -18,6 +18,9 @@ RACE = $(shell command -v "$$($(GO) env CC)" >/dev/null && echo -race)
 # Packages with tests that need root: compiled by the person, and only run through sudo. Root itself has run ./tun already.
 ROOT_TESTS = $(if $(filter sudo,$(AS_ROOT)),./tun/...) ./client/interop
 
+# Root with all packages has no reason to skip.
+REQUIRE = $(shell [ "$$(id -u)" = 0 ] && packaging/test-deps --check && echo POSTERN_REQUIRE_PEERS=1)
+
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help demo build test fuzz lint clean tools deps unit cross peers
@@ -51,7 +54,8 @@ clean: ## remove what the other targets made
 
 unit:
 	$(if $(RACE),,@echo 'go test runs without the race detector: no C compiler here')
-	$(GO) test $(RACE) $$($(GO) list ./... | grep -v '/client/interop$$')
+	$(REQUIRE) $(GO) test $(RACE) $$($(GO) list ./... | grep -v '/client/interop$$')
+	$(GO) test $(RACE) -run Replay ./client/interop
 
 cross:
 	CGO_ENABLED=0 GOOS=darwin $(GO) build ./...
@@ -60,13 +64,13 @@ cross:
 deps:
 	@packaging/test-deps
 
-# Last, so that its closing lines are the last of all.
+# Last, so that its closing lines are the last of all. The tests wait more than they compute: six at once.
 peers: build
 	@if [ -z "$(AS_ROOT)" ] || ! packaging/test-deps --check; then \
 		echo 'skipped: tests against real gateways need root and their packages; remedy: sudo -v && make test'; \
 		[ "$${CI:-}" != true ]; exit; \
 	fi; \
-	$(GO) test $(RACE) -count 1 -p 1 -timeout 8m \
+	$(GO) test $(RACE) -count 1 -p 1 -parallel 6 -timeout 8m \
 		-exec '$(AS_ROOT) POSTERN_REQUIRE_PEERS=1 POSTERN_BIN=$(CURDIR)/bin' $(ROOT_TESTS)
 
 tools:

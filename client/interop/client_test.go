@@ -56,6 +56,7 @@ var clientCases = []struct {
 
 func TestPosternReachesStrongSwan(t *testing.T) {
 	needStrongSwan(t)
+	t.Parallel()
 	for _, c := range clientCases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -122,6 +123,7 @@ func TestPosternRootless(t *testing.T) {
 // What a gateway refuses ends postern with the code that scripts know, and changes nothing on the machine.
 func TestPosternIsRefused(t *testing.T) {
 	needStrongSwan(t)
+	t.Parallel()
 	for _, c := range []struct {
 		name       string
 		aggressive bool

@@ -45,6 +45,7 @@ func (l *lab) concentrator(more ...string) *process {
 
 func TestVPNCReachesConcentrator(t *testing.T) {
 	needVPNC(t)
+	t.Parallel()
 	for _, c := range []struct {
 		name      string
 		natt      string
@@ -96,6 +97,7 @@ func TestVPNCIsRefusedByConcentrator(t *testing.T) {
 
 func TestStrongSwanReachesConcentrator(t *testing.T) {
 	needStrongSwan(t)
+	t.Parallel()
 	for _, c := range []struct {
 		name      string
 		behindNAT bool
@@ -126,6 +128,7 @@ func TestStrongSwanReachesConcentrator(t *testing.T) {
 // Both ends are ours, where strongSwan's user space has no IP protocol 50.
 func TestPosternReachesConcentrator(t *testing.T) {
 	need(t)
+	t.Parallel()
 	for _, c := range []struct {
 		name      string
 		behindNAT bool

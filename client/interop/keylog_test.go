@@ -17,6 +17,7 @@ import (
 func TestKeyLogOpensCapture(t *testing.T) {
 	needStrongSwan(t)
 	need(t, "tshark", "dumpcap")
+	t.Parallel()
 	for _, c := range []struct {
 		name         string
 		concentrator bool

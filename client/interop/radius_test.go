@@ -138,6 +138,7 @@ Accounting = On
 // Behind our gateway FreeRADIUS judges, and gives an address.
 func TestConcentratorAsksFreeRADIUS(t *testing.T) {
 	needFreeRADIUS(t)
+	t.Parallel()
 	for _, kind := range []string{"PAP", "CHAP"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -167,6 +168,7 @@ func TestConcentratorAsksFreeRADIUS(t *testing.T) {
 
 func TestConcentratorHearsFreeRADIUSRefuse(t *testing.T) {
 	needFreeRADIUS(t)
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		profile settings
@@ -213,6 +215,7 @@ func TestVPNCAnswersFreeRADIUS(t *testing.T) {
 func TestPosternAnswersFreeRADIUS(t *testing.T) {
 	needFreeRADIUS(t)
 	need(t, "script")
+	t.Parallel()
 	for _, c := range []struct {
 		name, kind string
 		typed      [][2]string // a question, and what is typed then
@@ -250,6 +253,7 @@ func TestPosternAnswersFreeRADIUS(t *testing.T) {
 func TestPosternReachesStrongSwanWithRADIUS(t *testing.T) {
 	needFreeRADIUS(t)
 	needStrongSwan(t)
+	t.Parallel()
 	for _, right := range []bool{true, false} {
 		t.Run(fmt.Sprintf("right password %v", right), func(t *testing.T) {
 			t.Parallel()

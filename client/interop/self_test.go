@@ -63,6 +63,7 @@ func TestLabVPNCIsRefused(t *testing.T) {
 // Each gateway that postern must reach is reached by strongSwan: where postern fails alone, postern is wrong.
 func TestLabStrongSwanReachesStrongSwan(t *testing.T) {
 	needStrongSwan(t)
+	t.Parallel()
 	for _, c := range clientCases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
