@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,14 +31,18 @@ type dialogue struct {
 	nobody   bool // can be asked
 	optional bool
 	steps    []step
+	codes    func() *xauth.Codes
+	vendor   string
 	gateway  func(context.Context, *ike.SA) error
 	fault    iketest.Fault
 	patience time.Duration
+	after    func(*testing.T, *lab) // what else must be so, once the client is let in
 
 	want        error  // of the client
 	message     string // in it
 	wantGateway error
 	took        time.Duration // at least, where the person isn't the reason
+	logins      int           // how many identifiers there may be; 0: 1
 }
 
 // server is a gateway that knows one user, and asks once more.
@@ -310,7 +315,11 @@ var errAny = errors.New("any error")
 
 func (d dialogue) run(t *testing.T) {
 	p := &person{T: t, steps: d.steps}
-	cfg := xauth.ClientConfig{User: d.user, Password: []byte(d.password), Ask: p.ask, Optional: d.optional, Patience: d.patience}
+	cfg := xauth.ClientConfig{User: d.user, Password: []byte(d.password), Ask: p.ask, Optional: d.optional, Patience: d.patience, Vendor: d.vendor}
+	if d.codes != nil {
+		cfg.Codes = d.codes()
+		defer cfg.Codes.Close()
+	}
 	if d.nobody {
 		cfg.Ask = nil
 	}
@@ -344,14 +353,21 @@ func (d dialogue) run(t *testing.T) {
 	if d.want != nil && err != nil && d.wantGateway != errFailReply && l.gateway.Err() == nil {
 		t.Error("gateway: the SA lives on")
 	}
-	if len(l.identifiers) > 1 {
+	if err == nil && d.after != nil {
+		d.after(t, l)
+	}
+	if len(l.identifiers) > max(1, d.logins) {
 		t.Errorf("identifiers %v in one login", l.identifiers)
 	}
 	p.done()
 }
 
+func allDialogues() []dialogue {
+	return slices.Concat(dialogues, typedDialogues, tokenDialogues, vendorDialogues)
+}
+
 func TestDialogues(t *testing.T) {
-	for _, d := range dialogues {
+	for _, d := range allDialogues() {
 		t.Run(d.name, func(t *testing.T) { synctest.Test(t, d.run) })
 	}
 }
@@ -370,12 +386,12 @@ var faults = map[string]func(octets []byte) []iketest.Delivery{
 // TestEachDatagram runs logins with each of their datagrams lost, doubled and
 // overtaken by the next: the person notices nothing.
 func TestEachDatagram(t *testing.T) {
-	for _, d := range dialogues {
+	for _, d := range allDialogues() {
 		if d.want != nil || d.fault != nil || testing.Short() && d.name != "two rounds with a passcode" {
 			continue
 		}
 		for name, fault := range faults {
-			for number := 1; number <= 8; number++ {
+			for number := 1; number <= 10; number++ {
 				for _, fromA := range []bool{true, false} {
 					d.fault = func(x iketest.Datagram) []iketest.Delivery {
 						if x.Number == number && x.FromA == fromA {
