@@ -576,3 +576,30 @@ func alter(as []isakmp.Attribute, typ uint16, f func(isakmp.Attribute) []isakmp.
 	}
 	return out
 }
+
+// A gateway that refuses what we prove says so under the keys of the exchange: the
+// error tells what it said.
+func TestComplaintUnderOurKeys(t *testing.T) {
+	inBubbleOf(t, ike.Main, func(t *testing.T, r *rig) {
+		r.certified(isakmp.AuthRSA, "rsa")
+		a, _ := r.connect()
+		spy := ike.VoiceOf(a)
+		for _, d := range r.Sent() {
+			if d.FromA && header(d.Octets).Flags&isakmp.FlagEncryption != 0 {
+				n := isakmp.Notify{DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoISAKMP, Type: isakmp.NotifyInvalidIDInformation}
+				block := d.Octets[len(d.Octets)-16:]
+				octets := spy.Complain(block, 77, isakmp.Payload{Type: isakmp.PayloadNotify, Body: n.Marshal()})
+				err := ike.ComplaintOf(a, block, octets)
+				var said *ike.NotifyError
+				if !errors.Is(err, ike.ErrAuthentication) || !errors.As(err, &said) || said.Type != n.Type || !said.Authenticated {
+					t.Error(err)
+				}
+				octets[len(octets)-1] ^= 1
+				if err := ike.ComplaintOf(a, block, octets); errors.As(err, &said) && err != nil && strings.Contains(err.Error(), "INVALID") {
+					t.Error("altered: ", err)
+				}
+				break
+			}
+		}
+	})
+}

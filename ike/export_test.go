@@ -136,3 +136,23 @@ func (v *Voice) Inform(msgID uint32, payloads ...isakmp.Payload) []byte {
 // ForgetLastBlock makes an SA believe that nothing was encrypted in phase 1. It
 // must be idle.
 func ForgetLastBlock(sa *SA) { sa.keys.lastBlock = sa.keys.iv }
+
+// Complain is an Informational message in the middle of phase 1, whose last
+// cipher block so far is given.
+func (v *Voice) Complain(lastBlock []byte, msgID uint32, payloads ...isakmp.Payload) []byte {
+	k := v.keys
+	k.lastBlock = lastBlock
+	iv := k.phase2IV(msgID)
+	return v.Seal(isakmp.ExchangeInformational, 0, msgID, &iv, v.Hashed(msgID, payloads...)...)
+}
+
+// ComplaintOf is what a phase 1 with the keys of sa makes of such a message.
+func ComplaintOf(sa *SA, lastBlock, octets []byte) error {
+	p := newPhase1(sa.link.wire, sa.Path(), sa.cfg, Main, true)
+	p.x.protect(sa.keys, lastBlock)
+	h, err := isakmp.ParseHeader(octets)
+	if err != nil {
+		return err
+	}
+	return p.complaint(h, octets)
+}

@@ -99,11 +99,31 @@ func (p *phase1) foreign(d Datagram) error {
 		// The initiator went on, so it sent message 3, and we lost it.
 		p.x.repeat()
 	}
-	// After wrong keys a peer complains under keys that aren't ours.
 	if h.Exchange == isakmp.ExchangeInformational && p.initiator {
-		return errHopeless{fmt.Errorf("%w: the peer complains under other keys than ours", ErrAuthentication)}
+		return errHopeless{p.complaint(h, d.Octets)}
 	}
 	return errIgnored
+}
+
+// complaint is why the peer refuses our last message, if it says so under the keys
+// of the exchange, which it has whenever no pre-shared key is in them. After a wrong
+// pre-shared key its keys aren't ours.
+func (p *phase1) complaint(h isakmp.Header, octets []byte) error {
+	if p.x.keys != nil {
+		k := *p.x.keys
+		k.lastBlock = p.x.iv
+		x := &exchange{link: p.link}
+		x.protect(&k, k.phase2IV(h.MessageID))
+		m, _, err := x.open(h, octets, nil)
+		if err == nil && checkHash(m, func(rest []byte) []byte { return k.hash1(h.MessageID, rest) }) == nil {
+			for _, body := range m.All(isakmp.PayloadNotify) {
+				if n, err := isakmp.ParseNotify(body); err == nil && notifyError(&n, true) != nil {
+					return fmt.Errorf("%w: %w", ErrAuthentication, notifyError(&n, true))
+				}
+			}
+		}
+	}
+	return fmt.Errorf("%w: the peer complains under other keys than ours", ErrAuthentication)
 }
 
 // clearNotify is the error in an Informational exchange that no key protects.

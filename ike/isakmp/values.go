@@ -18,6 +18,7 @@ func (m AuthMethod) String() string {
 	names := map[AuthMethod]string{
 		AuthPSK: "pre-shared key", AuthDSS: "DSS signatures", AuthRSA: "RSA signatures",
 		AuthRSAEncryption: "Encryption with RSA", AuthRSARevisedEncryption: "Revised encryption with RSA",
+		AuthECDSA256: "ECDSA with SHA-256", AuthECDSA384: "ECDSA with SHA-384", AuthECDSA521: "ECDSA with SHA-512",
 		AuthHybridInitRSA: "HybridInitRSA", AuthHybridRespRSA: "HybridRespRSA",
 		AuthXAuthInitPSK: "XAUTHInitPreShared", AuthXAuthRespPSK: "XAUTHRespPreShared",
 		AuthHybridInitDSS: "HybridInitDSS", AuthHybridRespDSS: "HybridRespDSS",
