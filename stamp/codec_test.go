@@ -222,6 +222,35 @@ func TestRefusedPolicies(t *testing.T) {
 	}
 }
 
+func TestReceiptProof(t *testing.T) {
+	prove := func(covered []byte) []byte { return hmacSHA1([]byte("SKEYID_a"), covered) }
+	covered := body(kindReceipt, isakmp.TV(receiptNetworks, 2), isakmp.TLV(receiptDigest, make([]byte, 20)))
+	whole := func(proof []byte) []byte {
+		return isakmp.AppendAttributes(bytes.Clone(covered), []isakmp.Attribute{isakmp.TLV(receiptProof, proof)})
+	}
+	if r, err := parseReceipt(whole(prove(covered)), prove); err != nil || r.Networks != 2 {
+		t.Error(r, err)
+	}
+	good := whole(prove(covered))
+	for i := range good {
+		changed := bytes.Clone(good)
+		changed[i] ^= 1
+		if _, err := parseReceipt(changed, prove); err == nil {
+			t.Errorf("taken with octet %d changed", i)
+		}
+	}
+	for name, b := range map[string][]byte{
+		"none":        covered,
+		"another":     whole(make([]byte, 20)),
+		"not at last": append(whole(prove(covered)), 0x80, 99, 0, 0),
+		"nothing":     nil,
+	} {
+		if _, err := parseReceipt(b, prove); err == nil {
+			t.Errorf("proof %s: taken", name)
+		}
+	}
+}
+
 func TestRefusedSecurID(t *testing.T) {
 	tr, st := isakmp.TV(securidTransaction, 1), isakmp.TV(securidStep, 1)
 	tests := []struct {
