@@ -13,11 +13,11 @@ import (
 // maxAllocated is how many octets a parser may allocate, whatever it reads.
 const maxAllocated = 64 << 10
 
-// allocated returns the octets that f allocates: the least of three runs where
+// allocated returns the octets that f allocates: the least of several runs where
 // it is too much, for the runtime allocates beside.
 func allocated(f func()) uint64 {
 	least := ^uint64(0)
-	for range 3 {
+	for range 20 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		f()
