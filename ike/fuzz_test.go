@@ -370,7 +370,7 @@ func TestAllocationsOfPhase1Messages(t *testing.T) {
 			octets := s.fuzzMessage(byte(isakmp.PayloadSA), flags, long)
 			var before, after runtime.MemStats
 			least := ^uint64(0)
-			for range 3 {
+			for range 20 {
 				runtime.ReadMemStats(&before)
 				_, _ = s.p.x.take(Datagram{octets, testPath}, s.accept)
 				runtime.ReadMemStats(&after)
