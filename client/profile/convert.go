@@ -29,7 +29,7 @@ func (r *reader) connection(p *Profile) {
 	p.IdentityType = guessType(p.Identity)
 	set(r, "identity_type", in.IdentityType, &p.IdentityType, oneOf[IdentityType]("key-id fqdn user-fqdn address dn", ""))
 	set(r, "gateway_identity", in.GatewayIdentity, &p.GatewayIdentity, plain)
-	set(r, "auth", in.Auth, &p.Auth, oneOf[Auth]("psk", "rsa dss ecdsa hybrid rsa-encryption rsa-revised"))
+	set(r, "auth", in.Auth, &p.Auth, oneOf[Auth]("psk rsa dss ecdsa hybrid rsa-encryption rsa-revised", ""))
 	set(r, "vendor", in.Vendor, &p.Vendor, oneOf[string]("auto cisco checkpoint netscreen fortigate", "sonicwall nortel fritzbox"))
 	set(r, "xauth", in.XAuth, &p.XAuth, parseXAuth)
 	set(r, "user", in.User, &p.User, plain)
@@ -159,11 +159,6 @@ func (r *reader) later(p *Profile) {
 		key string
 		set bool
 	}{
-		{"certificate", in.Certificate != ""},
-		{"key", in.Key != ""},
-		{"ca", in.CA != ""},
-		{"gateway_certificate", in.GatewayCertificate != ""},
-		{"gateway_pin", in.GatewayPin != ""},
 		{"backup", len(in.Backup) > 0},
 		{"autoconnect", in.Autoconnect},
 		{"kill_switch", in.KillSwitch},
@@ -212,11 +207,16 @@ func (r *reader) identity(p *Profile) {
 	if p.Identity != "" {
 		return
 	}
-	switch p.IdentityType {
-	case TypeFQDN, TypeUserFQDN, TypeDN:
+	dn := p.Auth.WantsKey() && (p.IdentityType == TypeDN || !r.has("identity_type"))
+	switch {
+	case dn:
+	case p.IdentityType == TypeFQDN, p.IdentityType == TypeUserFQDN, p.IdentityType == TypeDN:
 		r.fail("identity_type", fmt.Sprintf("%q needs an identity", p.IdentityType))
 	}
 	p.IdentityType = TypeAddress
+	if dn {
+		p.IdentityType = TypeDN // of our certificate's subject
+	}
 }
 
 // CheckName says what is wrong with a profile's name, or nil. A good name is

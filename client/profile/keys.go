@@ -27,6 +27,8 @@ var keys = map[string]want{
 	"identity": text, "identity_type": text, "gateway_identity": text, "auth": text,
 	"secret": text, "secret_encoding": text, "secret_file": text,
 	"certificate": text, "key": text, "ca": text, "gateway_certificate": text, "gateway_pin": text,
+	"key_passphrase": text, "key_passphrase_file": text, "crl": texts,
+	"certificates": table, "certificates.allow_sha1": truth, "certificates.min_rsa_bits": number,
 	"xauth": maybe, "user": text, "password": text, "password_file": text, "domain": text,
 	"otp": text, "otp_secret": text, "otp_secret_file": text,
 	"vpn5000": text, "radius": text, "pap_auth_secret": text, "vendor": text,

@@ -15,60 +15,69 @@ import (
 // file is a profile as TOML has it. Only keys that stand in the document are
 // looked at: absent ones keep the values of Default.
 type file struct {
-	Name               string       `toml:"name"`
-	Gateway            string       `toml:"gateway"`
-	Backup             []string     `toml:"backup"`
-	Mode               string       `toml:"mode"`
-	Identity           string       `toml:"identity"`
-	IdentityType       string       `toml:"identity_type"`
-	GatewayIdentity    string       `toml:"gateway_identity"`
-	Auth               string       `toml:"auth"`
-	Secret             secretText   `toml:"secret"`
-	SecretEncoding     string       `toml:"secret_encoding"`
-	SecretFile         string       `toml:"secret_file"`
-	Certificate        string       `toml:"certificate"`
-	Key                string       `toml:"key"`
-	CA                 string       `toml:"ca"`
-	GatewayCertificate string       `toml:"gateway_certificate"`
-	GatewayPin         string       `toml:"gateway_pin"`
-	XAuth              any          `toml:"xauth"`
-	User               string       `toml:"user"`
-	Password           secretText   `toml:"password"`
-	PasswordFile       string       `toml:"password_file"`
-	Domain             string       `toml:"domain"`
-	OTP                string       `toml:"otp"`
-	OTPSecret          secretText   `toml:"otp_secret"`
-	OTPSecretFile      string       `toml:"otp_secret_file"`
-	VPN5000            string       `toml:"vpn5000"`
-	RADIUS             string       `toml:"radius"`
-	PAPAuthSecret      secretText   `toml:"pap_auth_secret"`
-	Vendor             string       `toml:"vendor"`
-	IKE                []string     `toml:"ike"`
-	ESP                []string     `toml:"esp"`
-	PFS                string       `toml:"pfs"`
-	Selectors          string       `toml:"selectors"`
-	NATTraversal       string       `toml:"nat_traversal"`
-	SourcePort         int64        `toml:"source_port"`
-	Address            string       `toml:"address"`
-	Networks           []string     `toml:"networks"`
-	Exclude            []string     `toml:"exclude"`
-	DefaultRoute       bool         `toml:"default_route"`
-	LocalLAN           bool         `toml:"local_lan"`
-	DNS                bool         `toml:"dns"`
-	DNSServers         []string     `toml:"dns_servers"`
-	Search             []string     `toml:"search"`
-	MTU                int64        `toml:"mtu"`
-	DPD                string       `toml:"dpd"`
-	Interface          string       `toml:"interface"`
-	Autoconnect        bool         `toml:"autoconnect"`
-	KillSwitch         bool         `toml:"kill_switch"`
-	BlockIPv6          bool         `toml:"block_ipv6"`
-	Lifetime           fileLifetime `toml:"lifetime"`
+	Name               string           `toml:"name"`
+	Gateway            string           `toml:"gateway"`
+	Backup             []string         `toml:"backup"`
+	Mode               string           `toml:"mode"`
+	Identity           string           `toml:"identity"`
+	IdentityType       string           `toml:"identity_type"`
+	GatewayIdentity    string           `toml:"gateway_identity"`
+	Auth               string           `toml:"auth"`
+	Secret             secretText       `toml:"secret"`
+	SecretEncoding     string           `toml:"secret_encoding"`
+	SecretFile         string           `toml:"secret_file"`
+	Certificate        string           `toml:"certificate"`
+	Key                string           `toml:"key"`
+	CA                 string           `toml:"ca"`
+	GatewayCertificate string           `toml:"gateway_certificate"`
+	GatewayPin         string           `toml:"gateway_pin"`
+	KeyPassphrase      secretText       `toml:"key_passphrase"`
+	KeyPassphraseFile  string           `toml:"key_passphrase_file"`
+	CRL                []string         `toml:"crl"`
+	Certificates       fileCertificates `toml:"certificates"`
+	XAuth              any              `toml:"xauth"`
+	User               string           `toml:"user"`
+	Password           secretText       `toml:"password"`
+	PasswordFile       string           `toml:"password_file"`
+	Domain             string           `toml:"domain"`
+	OTP                string           `toml:"otp"`
+	OTPSecret          secretText       `toml:"otp_secret"`
+	OTPSecretFile      string           `toml:"otp_secret_file"`
+	VPN5000            string           `toml:"vpn5000"`
+	RADIUS             string           `toml:"radius"`
+	PAPAuthSecret      secretText       `toml:"pap_auth_secret"`
+	Vendor             string           `toml:"vendor"`
+	IKE                []string         `toml:"ike"`
+	ESP                []string         `toml:"esp"`
+	PFS                string           `toml:"pfs"`
+	Selectors          string           `toml:"selectors"`
+	NATTraversal       string           `toml:"nat_traversal"`
+	SourcePort         int64            `toml:"source_port"`
+	Address            string           `toml:"address"`
+	Networks           []string         `toml:"networks"`
+	Exclude            []string         `toml:"exclude"`
+	DefaultRoute       bool             `toml:"default_route"`
+	LocalLAN           bool             `toml:"local_lan"`
+	DNS                bool             `toml:"dns"`
+	DNSServers         []string         `toml:"dns_servers"`
+	Search             []string         `toml:"search"`
+	MTU                int64            `toml:"mtu"`
+	DPD                string           `toml:"dpd"`
+	Interface          string           `toml:"interface"`
+	Autoconnect        bool             `toml:"autoconnect"`
+	KillSwitch         bool             `toml:"kill_switch"`
+	BlockIPv6          bool             `toml:"block_ipv6"`
+	Lifetime           fileLifetime     `toml:"lifetime"`
 }
 
 type fileLifetime struct {
 	IKE string `toml:"ike"`
 	ESP string `toml:"esp"`
+}
+
+type fileCertificates struct {
+	AllowSHA1  bool  `toml:"allow_sha1"`
+	MinRSABits int64 `toml:"min_rsa_bits"`
 }
 
 // secretText takes a TOML string as octets, which can be overwritten.
@@ -102,6 +111,7 @@ func parse(data []byte, name string, private bool) (*Profile, error) {
 	r.algorithms(p)
 	r.network(p)
 	r.vpn5000(p)
+	r.certificates(p)
 	r.later(p)
 	r.together(p)
 	if r.err != nil {
@@ -155,7 +165,7 @@ func syntaxError(err error, name string, document []byte) *Error {
 		}
 	}
 	switch fault.Key {
-	case "", "secret", "password", "otp_secret", "pap_auth_secret":
+	case "", "secret", "password", "otp_secret", "pap_auth_secret", "key_passphrase":
 	default:
 		if message := strings.TrimPrefix(d.Error(), "toml: "); !strings.Contains(message, "U+") {
 			fault.Problem += ": " + message
@@ -168,6 +178,7 @@ func (f *file) clear() {
 	clear(f.Secret)
 	clear(f.Password)
 	clear(f.OTPSecret)
+	clear(f.KeyPassphrase)
 	clear(f.PAPAuthSecret)
 }
 

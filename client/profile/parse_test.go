@@ -132,7 +132,8 @@ func TestEverything(t *testing.T) {
 		Auth: AuthPSK, Secret: Secret("secret"), SecretEncoding: EncodingHex,
 		XAuth: XAuthOptional, User: "alice", Password: Secret(`hunter2 "and" \more`), Domain: "EXAMPLE",
 		OTP: "skey", OTPSecret: Secret("a pass phrase"),
-		VPN5000: Off, Vendor: VendorCisco,
+		Certificates: Certificates{MinRSABits: 2048},
+		VPN5000:      Off, Vendor: VendorCisco,
 		IKE: []IKEProposal{
 			{"aes", 256, "sha256", "modp2048"},
 			{"aes", 128, "sha1", "curve25519"},
@@ -157,7 +158,11 @@ func TestEverything(t *testing.T) {
 		t.Error(d)
 	}
 	for key := range keys {
-		if key != "lifetime" && !strings.Contains(string(data), strings.TrimPrefix(key, "lifetime.")+" = ") {
+		line := key[strings.LastIndexByte(key, '.')+1:] + " = "
+		if keys[key] == table {
+			line = "[" + key + "]"
+		}
+		if !strings.Contains(string(data), line) {
 			t.Errorf("testdata/everything.toml lacks %s", key)
 		}
 	}
@@ -282,8 +287,22 @@ func TestBad(t *testing.T) {
 		{"identity_type = \"address\"\nidentity = \"staff\"", "identity", "wants an address"},
 		{"identity_type = \"dn\"\nidentity = \"CN=alice\"", "identity", "DER in hexadecimal"},
 		{"gateway_identity = \"\"\"a\nb\"\"\"", "gateway_identity", "control character"},
-		{`auth = "rsa"`, "auth", `"rsa" is not yet possible`},
-		{`auth = "hybrid"`, "auth", "not yet"},
+		{`auth = "rsa"`, "auth", `"rsa" wants certificate`},
+		{"key = \"k.pem\"\nauth = \"rsa\"", "auth", "wants certificate"},
+		{"auth = \"rsa\"\ncertificate = \"c.pem\"\nsecret = \"x\"", "secret", "never takes a certificate's place"},
+		{"auth = \"dss\"\ncertificate = \"c.pem\"\nsecret_file = \"x\"", "secret_file", "never takes a certificate's place"},
+		{"certificate = \"c.pem\"\nauth = \"rsa-encryption\"", "auth", "wants gateway_certificate"},
+		{"certificate = \"c.pem\"\nauth = \"rsa-revised\"", "auth", "wants gateway_certificate"},
+		{"auth = \"ecdsa\"\ncertificate = \"c.pem\"\nxauth = true", "xauth", "no number beside ECDSA's"},
+		{"auth = \"hybrid\"\nxauth = false", "xauth", "nothing else says who the user is"},
+		{"auth = \"hybrid\"\ncertificate = \"c.pem\"", "certificate", "only the gateway has one"},
+		{"auth = \"hybrid\"\nkey = \"c.pem\"", "key", "only the gateway has one"},
+		{"auth = \"rsa\"\ncertificate = \"c.pem\"\nkey_passphrase = \"x\"\nkey_passphrase_file = \"y\"", "key_passphrase_file", "stands beside key_passphrase"},
+		{"auth = \"hybrid\"\ncertificates = { allow_md5 = true }", "certificates.allow_md5", "unknown key"},
+		{"auth = \"hybrid\"\ncertificates = { allow_sha1 = 1 }", "certificates.allow_sha1", "wants true or false"},
+		{"auth = \"hybrid\"\ncertificates = { min_rsa_bits = 512 }", "certificates.min_rsa_bits", "1024 to 16384"},
+		{"auth = \"hybrid\"\ncertificates = true", "certificates", "wants a table"},
+		{"auth = \"hybrid\"\ncrl = \"a\"", "crl", "wants a list"},
 		{`auth = "kerberos"`, "auth", `wants "psk", "rsa", "dss"`},
 		{`secret = 12345678`, "secret", "wants text in quotes, not a number"},
 		{`secret = "a\u0000b"`, "secret", "NUL"},
@@ -294,11 +313,15 @@ func TestBad(t *testing.T) {
 		{`secret_encoding = "rot13"`, "secret_encoding", `wants "text", "hex" or "base64"`},
 		{"secret = \"x\"\nsecret_file = \"y\"", "secret_file", "stands beside secret"},
 		{"password = \"x\"\npassword_file = \"y\"", "password_file", "stands beside password"},
-		{`certificate = "a.pem"`, "certificate", "not yet"},
-		{`key = "a.pem"`, "key", "not yet"},
-		{`ca = "a.pem"`, "ca", "not yet"},
-		{`gateway_certificate = "a.pem"`, "gateway_certificate", "not yet"},
-		{`gateway_pin = "a"`, "gateway_pin", "not yet"},
+		{`certificate = "a.pem"`, "certificate", "of no use"},
+		{`key = "a.pem"`, "key", "of no use"},
+		{`key_passphrase = "a"`, "key_passphrase", "of no use"},
+		{`key_passphrase_file = "a"`, "key_passphrase_file", "of no use"},
+		{`ca = "a.pem"`, "ca", "of no use"},
+		{`crl = ["a.pem"]`, "crl", "of no use"},
+		{`gateway_certificate = "a.pem"`, "gateway_certificate", "of no use"},
+		{`gateway_pin = "a"`, "gateway_pin", "of no use"},
+		{`certificates = { allow_sha1 = true }`, "certificates", "of no use"},
 		{`xauth = "yes"`, "xauth", `wants true, false or "optional", not "yes"`},
 		{`xauth = 1`, "xauth", `wants true, false or "optional", not a number`},
 		{`user = "a\nb"`, "user", "control character"},

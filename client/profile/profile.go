@@ -1,7 +1,7 @@
 // Package profile reads what a user configured about one gateway: a TOML file
 // with one flat table, and the table [lifetime].
 //
-// Files: profile.go the model; find.go and load.go where profiles lie and who
+// Files: profile.go and certificates.go the model; find.go and load.go where profiles lie and who
 // may read them; keys.go, parse.go and convert.go from TOML to the model;
 // proposal.go and label.go algorithms; address.go hosts, networks, identities;
 // secret.go and secrets.go pre-shared keys and passwords; weak.go what deserves
@@ -49,15 +49,16 @@ type Profile struct {
 	// is "address", text with "@" is "user-fqdn", all else "key-id", which
 	// is what Cisco's gateways call a group. With "dn" the identity is the
 	// distinguished name's DER in hexadecimal. It is TypeAddress when
-	// Identity is "".
+	// Identity is "", and with a certificate of ours TypeDN, which then is the
+	// certificate's subject.
 	IdentityType IdentityType
 
 	// GatewayIdentity (gateway_identity) is what the gateway must call itself
 	// in phase 1; "" takes any name that its authentication vouches for.
 	GatewayIdentity string
 
-	// Auth (auth) is how phase 1 authenticates: "psk", the default. Not yet:
-	// "rsa", "dss", "ecdsa", "hybrid", "rsa-encryption", "rsa-revised".
+	// Auth (auth) is how phase 1 authenticates: "psk" (default), "rsa", "dss", "ecdsa",
+	// "hybrid", "rsa-encryption" or "rsa-revised".
 	Auth Auth
 
 	// Secret (secret) is the pre-shared key, decoded as SecretEncoding says.
@@ -73,10 +74,38 @@ type Profile struct {
 	// the end isn't part of the key.
 	SecretFile string
 
-	// Certificate, Key, CA, GatewayCertificate (certificate, key, ca,
-	// gateway_certificate) are paths of PEM or PKCS#12 files, GatewayPin
-	// (gateway_pin) a fingerprint. Not yet.
-	Certificate, Key, CA, GatewayCertificate, GatewayPin string
+	// Certificate (certificate) is a file with our certificate and, if the gateway
+	// needs them, those of the authorities above it: PEM, DER, PKCS #7 or PKCS #12.
+	// Key (key) is the file of the private key; "" (default): it is in the
+	// certificate's file. Either may be the "pkcs11:" URI of an object in a token
+	// instead (RFC 7512); without a certificate the token's for the key counts.
+	Certificate, Key string
+
+	// KeyPassphrase (key_passphrase) opens the private key's file, or is the token's
+	// PIN. nil until Sources.Resolve found one elsewhere; asked for when it is needed.
+	KeyPassphrase Secret
+
+	// KeyPassphraseFile (key_passphrase_file) is to key_passphrase what SecretFile is
+	// to secret.
+	KeyPassphraseFile string
+
+	// CA (ca) is a file with the authorities that are trusted to know the gateway;
+	// CRL (crl) are files with their revocation lists. GatewayCertificate
+	// (gateway_certificate) is the gateway's own certificate, GatewayPin (gateway_pin)
+	// the SHA-256 of its certificate or of its public key, "sha256:" and hexadecimal
+	// digits. What is there has to hold, all of it. With none of them a person is
+	// asked once whether the fingerprint is right.
+	//
+	// Where only CA says whom to trust, the certificate has to name the gateway:
+	// GatewayIdentity, or else Gateway's host.
+	CA, GatewayCertificate, GatewayPin string
+	CRL                                []string
+
+	// Certificates (the table [certificates]) is what is allowed for old gateways.
+	Certificates Certificates
+
+	// Files are the contents of the files above.
+	Files Files
 
 	// XAuth (xauth) says whether the gateway asks for a user after phase 1:
 	// true (default: that it doesn't is an error), false, or "optional".
@@ -258,6 +287,7 @@ func Default() *Profile {
 		Auth:           AuthPSK,
 		SecretEncoding: EncodingText,
 		XAuth:          XAuthRequired,
+		Certificates:   Certificates{MinRSABits: defaultRSABits},
 		VPN5000:        Off,
 		Vendor:         Auto,
 		IKE: []IKEProposal{
@@ -280,7 +310,7 @@ func Default() *Profile {
 
 // Clear overwrites the secrets in p with zeros and forgets them.
 func (p *Profile) Clear() {
-	for _, s := range []*Secret{&p.Secret, &p.Password, &p.OTPSecret, &p.PAPAuthSecret} {
+	for _, s := range []*Secret{&p.Secret, &p.Password, &p.OTPSecret, &p.PAPAuthSecret, &p.KeyPassphrase, &p.Files.Certificate, &p.Files.Key} {
 		s.Clear()
 		*s = nil
 	}

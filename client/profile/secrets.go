@@ -20,13 +20,13 @@ const NoFD = -1
 // the environment: others can see those.
 type Sources struct {
 	// FD is a file descriptor to read to its end and close, NoFD for none; 0
-	// is the standard input. Lines: "secret=…", "password=…" and
-	// "otp_secret=…", each at most once, everything behind the "=" belonging to the
-	// value.
+	// is the standard input. Lines: "secret=…", "password=…", "otp_secret=…" and
+	// "key_passphrase=…", each at most once, everything behind the "=" belonging to
+	// the value.
 	FD int
 
 	// CredentialsDirectory is a folder that may hold the files NAME.secret,
-	// NAME.password and NAME.otp_secret ($CREDENTIALS_DIRECTORY under systemd, which keeps
+	// NAME.password, NAME.otp_secret and NAME.key_passphrase ($CREDENTIALS_DIRECTORY under systemd, which keeps
 	// others out of it); "" for none. NAME is the profile's file name without
 	// ".toml", or else its name.
 	CredentialsDirectory string
@@ -39,13 +39,14 @@ type found struct {
 	line  int
 }
 
-// Resolve sets p.Secret, p.Password and p.OTPSecret from the first place that has
-// them:
+// Resolve sets p.Secret, p.Password, p.OTPSecret and p.KeyPassphrase from the first
+// place that has them, and reads p.Files:
 //
 //  1. the descriptor,
 //  2. the folder of credentials,
-//  3. the profile's secret, password and otp_secret,
-//  4. the files that its secret_file, password_file and otp_secret_file name.
+//  3. the profile's secret, password, otp_secret and key_passphrase,
+//  4. the files that its secret_file, password_file, otp_secret_file and
+//     key_passphrase_file name.
 //
 // What this invocation names wins over what the profile says. A value that is
 // nowhere stays nil, for the caller to ask for. The pre-shared key is decoded
@@ -62,7 +63,16 @@ func (s Sources) Resolve(p *Profile) error {
 		return err
 	}
 	err = s.resolve(p, "password", EncodingText, given, p.PasswordFile, &p.Password)
-	if err != nil || p.OTP == "" {
+	if err != nil {
+		return err
+	}
+	if p.Auth.WantsKey() {
+		err = s.resolve(p, "key_passphrase", EncodingText, given, p.KeyPassphraseFile, &p.KeyPassphrase)
+		if err != nil {
+			return err
+		}
+	}
+	if err := readFiles(p); err != nil || p.OTP == "" {
 		return err
 	}
 	return s.resolve(p, "otp_secret", EncodingText, given, p.OTPSecretFile, &p.OTPSecret)
@@ -189,8 +199,8 @@ func parseLines(data []byte, name string) (lines, error) {
 		}
 		key, value, ok := bytes.Cut(line, []byte("="))
 		fault := &Error{File: name, Line: number}
-		if !ok || !slices.Contains([]string{"secret", "password", "otp_secret"}, string(key)) {
-			fault.Problem = "wants secret=…, password=… or otp_secret=…"
+		if !ok || !slices.Contains([]string{"secret", "password", "otp_secret", "key_passphrase"}, string(key)) {
+			fault.Problem = "wants secret=…, password=…, otp_secret=… or key_passphrase=…"
 		} else if _, twice := out[string(key)]; twice {
 			fault.Key, fault.Problem = string(key), "was given before"
 		}

@@ -27,7 +27,8 @@ func (p *Profile) Weak() []string {
 	case p.RADIUS != "":
 		out = append(out, "Whoever listens to the RADIUS step can search for pap_auth_secret at leisure, and then for passwords.")
 	}
-	if p.Secret != nil && len(p.Secret) < shortSecret {
+	out = append(out, p.weakCertificates()...)
+	if p.Auth == AuthPSK && p.Secret != nil && len(p.Secret) < shortSecret {
 		out = append(out, "The pre-shared key is short enough to be guessed.")
 	}
 	return once(out)
