@@ -91,6 +91,10 @@ func FuzzClientRequest(f *testing.F) {
 	} {
 		f.Add(c.Marshal(), request(userAndPassword()...).Marshal())
 	}
+	f.Add(
+		request(kind(isakmp.XAuthOTP), challenge("otp-md5 98 dog2"), wants(isakmp.AttrXAuthPasscode)).Marshal(),
+		request(kind(isakmp.XAuthSKey), challenge("97 ke1234"), wants(isakmp.AttrXAuthUserPassword)).Marshal(),
+	)
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		var shown []string
 		c := xauth.NewClient(xauth.ClientConfig{User: "alice", Password: []byte(canary), Ask: func(_ context.Context, p prompt.Prompt) (prompt.Answers, error) {
@@ -123,6 +127,55 @@ func FuzzClientRequest(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzCodes sends a client with a pass phrase two messages of a Check Point's.
+// The phrase never leaves, and the password never where a code is wanted.
+func FuzzCodes(f *testing.F) {
+	otpRequest := request(kind(isakmp.XAuthOTP), challenge("otp-md5 98 dog2"), wants(isakmp.AttrXAuthPasscode))
+	skey := request(kind(isakmp.XAuthSKey), challenge("97 ke1234"), wants(isakmp.AttrXAuthUserPassword))
+	old := request(isakmp.TV(13, 2), isakmp.TLV(18, []byte("otp-sha1 1 a")), wants(14), wants(15), wants(16))
+	f.Add(otpRequest.Marshal(), skey.Marshal())
+	f.Add(old.Marshal(), set(isakmp.TV(20, 1)).Marshal())
+	f.Add(request(message("otp-md4 5 x"), wants(isakmp.AttrXAuthUserPassword)).Marshal(), request(userAndPassword()...).Marshal())
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		codes := xauth.NewOTP([]byte(phrase))
+		defer codes.Close()
+		c := xauth.NewClient(xauth.ClientConfig{User: "alice", Password: []byte(good), Codes: codes, Vendor: "checkpoint"})
+		defer c.Close()
+		for _, body := range [][]byte{first, second} {
+			in, err := isakmp.ParseConfiguration(body)
+			if err != nil || len(body) > 0xffff-4 {
+				continue
+			}
+			var reply *isakmp.Configuration
+			if n := allocated(func() { reply = c.Handle(t.Context(), nil, in) }); n > maxAllocated {
+				t.Errorf("%d octets allocated for %d", n, len(body))
+			}
+			if reply == nil {
+				continue
+			}
+			for _, a := range reply.Attributes {
+				password := a.Type == isakmp.AttrXAuthUserPassword || a.Type == isakmp.AttrCheckPointXAuthPassword
+				if bytes.Contains(a.Value, []byte(phrase)) || bytes.Contains(a.Value, []byte(good)) && (!password || wantsCode(in)) {
+					t.Errorf("a secret under %d", a.Type)
+				}
+			}
+		}
+	})
+}
+
+// wantsCode says whether a REQUEST is of type OTP or S/KEY and asks for nothing
+// but a password, which then is a code.
+func wantsCode(in isakmp.Configuration) bool {
+	typed := slices.ContainsFunc(in.Attributes, func(a isakmp.Attribute) bool {
+		n, err := a.Uint()
+		return a.Type == isakmp.AttrXAuthType && err == nil && (n == isakmp.XAuthOTP || n == isakmp.XAuthSKey)
+	})
+	several := slices.ContainsFunc(in.Attributes, func(a isakmp.Attribute) bool {
+		return a.Type == isakmp.AttrXAuthPasscode || a.Type == isakmp.AttrXAuthType && !bytes.Equal(a.Value, in.Attributes[0].Value)
+	})
+	return typed && !several
 }
 
 // allocated returns the octets that f allocates.

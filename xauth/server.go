@@ -139,7 +139,7 @@ func (d *dialogue) judge(ctx context.Context, q *Question, reply isakmp.Configur
 	r := make(Reply)
 	defer r.clear()
 	for _, t := range q.Asks {
-		r[t] = value(reply, t)
+		r[t] = q.value(reply, t)
 		if len(r[t]) > maxAnswerOctets {
 			return &RefusedError{Cause: fmt.Errorf("an answer of %d octets", len(r[t]))}
 		}
@@ -228,10 +228,14 @@ func (d *dialogue) tellRefused(ctx context.Context, err error) {
 }
 
 // value is what a REPLY says for t. Not RFC: Android ends strings with a NUL,
-// which isn't part of them.
-func value(reply isakmp.Configuration, t uint16) []byte {
+// which isn't part of them. A hidden password is no string, and may end so.
+func (q *Question) value(reply isakmp.Configuration, t uint16) []byte {
 	for _, a := range reply.Attributes {
-		if a.Type == t {
+		switch {
+		case a.Type != t:
+		case t == isakmp.AttrXAuthUserPassword && q.Type == isakmp.XAuthRadiusCHAP:
+			return a.Value
+		default:
 			return bytes.TrimSuffix(a.Value, []byte{0})
 		}
 	}

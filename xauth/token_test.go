@@ -1,6 +1,7 @@
 package xauth_test
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -317,7 +318,7 @@ var vendorDialogues = []dialogue{
 		want: prompt.ErrNotInteractive, message: "password",
 	},
 	{
-		name: "Check Point's numbers from somebody else", user: "alice", password: good, nobody: true, gateway: checkPoint(xauth.Server{Tries: 1}),
+		name: "Check Point's numbers from somebody else", byDelete: true, user: "alice", password: good, nobody: true, gateway: checkPoint(xauth.Server{Tries: 1}),
 		want: ike.ErrDeleted, wantGateway: xauth.ErrRefused,
 	},
 	{
@@ -456,6 +457,31 @@ func TestCodesAreSentOnce(t *testing.T) {
 	if _, err := xauth.NewTOTP([]byte(canary)); err == nil || strings.Contains(err.Error(), canary) {
 		t.Error(err)
 	}
+}
+
+// TestHiddenPasswordEndsWithZero: it isn't taken for the end of a string.
+func TestHiddenPasswordEndsWithZero(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := connect(t, xauth.ClientConfig{}, nil, nil)
+		defer l.close()
+		hidden := append(bytes.Repeat([]byte{1}, otp.CHAPLength-1), 0)
+		l.answer = func(c isakmp.Configuration) *isakmp.Configuration {
+			return &isakmp.Configuration{Type: isakmp.CfgType(c.Type + 1), Identifier: c.Identifier, Attributes: []isakmp.Attribute{
+				isakmp.TLV(isakmp.AttrXAuthUserName, []byte("alice\x00")), isakmp.TLV(isakmp.AttrXAuthUserPassword, bytes.Clone(hidden)),
+			}}
+		}
+		s := xauth.Server{First: func(*ike.SA) *xauth.Question {
+			return xauth.AskCHAP(func(_ context.Context, user string, password, _ []byte) error {
+				if user != "alice" || !bytes.Equal(password, hidden) {
+					t.Errorf("user %q, %x", user, password)
+				}
+				return nil
+			})
+		}}
+		if _, err := s.Authenticate(t.Context(), l.gateway); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestOldNumbers: they are XAuth's behind a TYPE only, and only with a vendor

@@ -28,6 +28,7 @@ type lab struct {
 	client  *xauth.Client
 	sa      *ike.SA // the client's
 	gateway *ike.SA
+	answer  func(isakmp.Configuration) *isakmp.Configuration // in the client's place
 
 	mu          sync.Mutex
 	log         bytes.Buffer
@@ -82,6 +83,9 @@ func (l *lab) handle(ctx context.Context, sa *ike.SA, c isakmp.Configuration) *i
 	l.mu.Lock()
 	l.identifiers[c.Identifier] = true
 	l.mu.Unlock()
+	if l.answer != nil {
+		return l.answer(c)
+	}
 	return l.client.Handle(ctx, sa, c)
 }
 

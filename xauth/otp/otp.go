@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"strconv"
 	"strings"
 
@@ -44,25 +45,29 @@ func (a Algorithm) String() string {
 // Key is a one-time password, 64 bits.
 type Key [8]byte
 
-// hash is the algorithm's function, folded to 64 bits. RFC 2289, appendix A
-func (a Algorithm) hash(b []byte) (k Key) {
+// function is the algorithm's, folded to 64 bits. RFC 2289, appendix A
+type function struct {
+	hash.Hash
+	fold func(k *Key, h []byte)
+	sum  [sha1.Size]byte
+	key  Key
+}
+
+func (a Algorithm) function() *function {
 	switch a {
 	case MD4:
-		h := md4.New()
-		h.Write(b)
-		fold16(&k, h.Sum(nil))
-	case MD5:
-		h := md5.Sum(b)
-		fold16(&k, h[:])
+		return &function{Hash: md4.New(), fold: fold16}
 	case SHA1:
-		// The five words of SHA-1 are folded into two, which are stored with their
-		// least significant octet first.
-		h := sha1.Sum(b)
-		word := func(i int) uint32 { return binary.BigEndian.Uint32(h[4*i:]) }
-		binary.LittleEndian.PutUint32(k[:4], word(0)^word(2)^word(4))
-		binary.LittleEndian.PutUint32(k[4:], word(1)^word(3))
+		return &function{Hash: sha1.New(), fold: fold20}
 	}
-	return k
+	return &function{Hash: md5.New(), fold: fold16}
+}
+
+// of leaves the function of b in f.key.
+func (f *function) of(b []byte) {
+	f.Reset()
+	f.Write(b)
+	f.fold(&f.key, f.Sum(f.sum[:0]))
 }
 
 func fold16(k *Key, h []byte) {
@@ -71,9 +76,21 @@ func fold16(k *Key, h []byte) {
 	}
 }
 
+// fold20 folds the five words of SHA-1 into two, and stores those with their
+// least significant octet first.
+func fold20(k *Key, h []byte) {
+	word := func(i int) uint32 { return binary.BigEndian.Uint32(h[4*i:]) }
+	binary.LittleEndian.PutUint32(k[:4], word(0)^word(2)^word(4))
+	binary.LittleEndian.PutUint32(k[4:], word(1)^word(3))
+}
+
 // Next is the function applied once more: a server that keeps the last password
 // that it took takes k next if k.Next is that one.
-func (k Key) Next(a Algorithm) Key { return a.hash(k[:]) }
+func (k Key) Next(a Algorithm) Key {
+	f := a.function()
+	f.of(k[:])
+	return f.key
+}
 
 // Challenge is what a server sends. RFC 2289, section 6.0
 type Challenge struct {
@@ -136,11 +153,12 @@ func trim(s string) string { return strings.Trim(s, "[]():,;") }
 func (c Challenge) Key(passPhrase []byte) Key {
 	b := append([]byte(c.Seed), passPhrase...)
 	defer clear(b)
-	k := c.Algorithm.hash(b)
+	f := c.Algorithm.function()
+	f.of(b)
 	for range c.Sequence {
-		k = k.Next(c.Algorithm)
+		f.of(f.key[:])
 	}
-	return k
+	return f.key
 }
 
 // Response is the one-time password that answers c, as six words.

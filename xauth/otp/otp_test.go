@@ -69,6 +69,17 @@ func TestResponse(t *testing.T) {
 	}
 }
 
+// TestKeyAllocates: a challenge may ask for thousands of hashes, and costs little
+// memory whatever it asks.
+func TestKeyAllocates(t *testing.T) {
+	for a := MD4; a <= SHA1; a++ {
+		c := Challenge{a, maxSequence, "dog2"}
+		if n := testing.AllocsPerRun(3, func() { c.Key([]byte("This is a test.")) }); n > 10 {
+			t.Errorf("%v: %v allocations", a, n)
+		}
+	}
+}
+
 func TestFindChallenge(t *testing.T) {
 	for _, bad := range []string{
 		"", "otp-md5", "otp-md5 5", "otp-md5 x dog2", "otp-md5 5 dog-2", "otp-md5 10000 dog2", "otp-md5 -1 dog2",
