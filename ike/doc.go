@@ -17,6 +17,7 @@
 //	  auth_rsa_revised.go its revised mode               RFC 2409, section 5.3
 //	  auth_hybrid.go      only the gateway signs         draft-ietf-ipsec-isakmp-hybrid-auth-05
 //	  certificate.go      CERT and CERTREQ               RFC 2408, sections 3.9 and 3.10
+//	  prelude.go          what may be said before message 1 is answered
 //	  natt.go             NAT traversal                  RFC 3947
 //	  vendorid.go         vendor IDs                     RFC 2408, section 3.16
 //	  config.go           what the caller decides
@@ -24,6 +25,7 @@
 //	  sa.go               SA: who gets which datagram
 //	  quick_mode.go       Quick Mode                     RFC 2409, section 5.5
 //	  child.go            what Quick Mode negotiates
+//	  ride.go             what else its last messages carry
 //	  transaction.go      Transaction exchange           draft-dukes-ike-mode-cfg-02
 //	  informational.go    Informational exchange         RFC 2409, section 5.7
 //	  dpd.go              dead peer detection            RFC 3706
