@@ -171,7 +171,7 @@ func transfer(t *testing.T, stack *Net) {
 		return
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	serving.Go(func() {
 		if _, err := conn.Write(data); err != nil {
 			t.Error(err)
@@ -194,7 +194,7 @@ func dialHere(address string) (net.Conn, error) {
 }
 
 func readFull(conn net.Conn, b []byte) error {
-	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 	for len(b) > 0 {
 		n, err := conn.Read(b)
 		if err != nil {
@@ -213,6 +213,9 @@ func TestRawESP(t *testing.T) {
 		"IPv6, wildcard": {netip.IPv6Unspecified(), netip.IPv6Loopback(), netip.IPv6Loopback()},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if _, err := os.Stat("/proc/net/if_inet6"); err != nil && test.bind.Is6() {
+				t.Skip("no IPv6 here")
+			}
 			inNamespace(t, func() { rawESP(t, test.bind, test.spokenTo, test.peer) })
 		})
 	}
@@ -264,7 +267,7 @@ func rawESP(t *testing.T, bind, spokenTo, peer netip.Addr) {
 		if err := gateway.SendESP([][]byte{packet}, from); err != nil {
 			t.Errorf("answering: %v", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("nothing arrived")
 	}
 	if err := client.SendESP([][]byte{packet}, Path{}); err == nil {

@@ -38,6 +38,9 @@ func isolate(t *testing.T) {
 	if os.Geteuid() != 0 {
 		cannot(t, "needs root, to make a network namespace")
 	}
+	if _, err := os.Stat("/proc/sys/net/ipv6"); err != nil {
+		t.Skip("needs a kernel with IPv6")
+	}
 	runtime.LockOSThread() // and never unlocked: the thread isn't to be used again
 	if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS); err != nil {
 		cannot(t, "can't make a network namespace: %v", err)
