@@ -64,7 +64,7 @@ func readUntil(t *testing.T, person *os.File, s string) string {
 	t.Helper()
 	var shown []byte
 	buf := make([]byte, 256)
-	_ = person.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = person.SetReadDeadline(time.Now().Add(time.Minute))
 	for !strings.HasSuffix(string(shown), s) {
 		n, err := person.Read(buf)
 		if err != nil {
@@ -118,7 +118,7 @@ func TestAskOnTerminal(t *testing.T) {
 				if !errors.Is(got.err, tt.err) || string([]byte(got.answers["password"])) != tt.answer {
 					t.Errorf("answer %q, error %v", []byte(got.answers["password"]), got.err)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("still waiting for an answer")
 			}
 			if !echoes(t, program) {

@@ -81,22 +81,22 @@ func TestAskMessage(t *testing.T) {
 
 // The last minute is told on a line of its own, above what is being typed.
 func TestAskClock(t *testing.T) {
-	for left, want := range map[time.Duration]string{
-		0: "", 300 * time.Millisecond: "", 30 * time.Second: "The gateway waits 30s more.\r\nPassword: ", 165 * time.Second: "",
-	} {
-		p := prompt.Prompt{Fields: []prompt.Field{{Name: "password", Label: "Password", Kind: prompt.Secret}}}
-		if left > 0 {
-			p.Deadline = time.Now().Add(left)
-		}
-		var screen bytes.Buffer
-		if _, err := ask(terminal{strings.NewReader("x\r"), &screen}, p); err != nil {
-			t.Fatal(err)
-		}
-		if s := screen.String(); !strings.HasPrefix(s, want) || want == "" && strings.Contains(s, "waits") {
-			t.Errorf("%v: %q", left, s)
-		}
-	}
 	synctest.Test(t, func(t *testing.T) {
+		for left, want := range map[time.Duration]string{
+			0: "", 300 * time.Millisecond: "", 30 * time.Second: "The gateway waits 30s more.\r\nPassword: ", 165 * time.Second: "",
+		} {
+			p := prompt.Prompt{Fields: []prompt.Field{{Name: "password", Label: "Password", Kind: prompt.Secret}}}
+			if left > 0 {
+				p.Deadline = time.Now().Add(left)
+			}
+			var screen bytes.Buffer
+			if _, err := ask(terminal{strings.NewReader("x\r"), &screen}, p); err != nil {
+				t.Fatal(err)
+			}
+			if s := screen.String(); !strings.HasPrefix(s, want) || want == "" && strings.Contains(s, "waits") {
+				t.Errorf("%v: %q", left, s)
+			}
+		}
 		var screen bytes.Buffer
 		stop := clock(&screen, time.Now().Add(165*time.Second))
 		time.Sleep(106 * time.Second)

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -35,10 +36,32 @@ func TestMain(m *testing.M) {
 // program is postern as a process of its own.
 type program struct {
 	*exec.Cmd
-	t        *testing.T
-	out, err bytes.Buffer
-	lines    *bufio.Scanner // of standard output, if it's read as it comes
+	t     *testing.T
+	out   bytes.Buffer
+	err   transcript
+	lines *bufio.Scanner // of standard output, if it's read as it comes
 }
+
+// transcript may be read while it's written.
+type transcript struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (t *transcript) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.Write(b)
+}
+
+func (t *transcript) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.String()
+}
+
+// patience is how long a program may take. It costs nothing unless something is wrong.
+const patience = 2 * time.Minute
 
 func postern(t *testing.T, args ...string) *program {
 	t.Helper()
@@ -66,7 +89,7 @@ func (p *program) finish() (exit int) {
 
 func (p *program) wait() (exit int) {
 	p.t.Helper()
-	kill := time.AfterFunc(60*time.Second, func() { _ = p.Process.Kill() })
+	kill := time.AfterFunc(patience, func() { _ = p.Process.Kill() })
 	defer kill.Stop()
 	_ = p.Wait()
 	return p.ProcessState.ExitCode()
@@ -82,7 +105,11 @@ func (p *program) watch() {
 	if err := p.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	p.t.Cleanup(func() { _ = p.Process.Kill() })
+	kill := time.AfterFunc(patience, func() { _ = p.Process.Kill() })
+	p.t.Cleanup(func() {
+		kill.Stop()
+		_ = p.Process.Kill()
+	})
 	p.lines = bufio.NewScanner(pipe)
 	p.lines.Buffer(nil, 1<<20)
 }
@@ -218,25 +245,23 @@ func TestSignalsOfARunningConnection(t *testing.T) {
 	if err := p.Process.Signal(syscall.SIGUSR2); err != nil {
 		t.Fatal(err)
 	}
-	if second := p.until(client.Up); !second.Tunnel.Since.After(first.Tunnel.Since) {
-		second = p.until(client.Up)
-		if !second.Tunnel.Since.After(first.Tunnel.Since) {
-			t.Error("USR2 made no new connection")
-		}
+	for second := first; !second.Tunnel.Since.After(first.Tunnel.Since); {
+		second = p.until(client.Up) // without a new connection this ends when the program is killed
 	}
 	if err := p.Process.Signal(syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(200 * time.Millisecond)
+	for end := time.Now().Add(patience); !strings.Contains(p.err.String(), "octets out"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("USR1 printed no statistics")
+		}
+	}
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	p.until(client.Down)
 	if exit := p.wait(); exit != 0 {
 		t.Errorf("exit code %d", exit)
-	}
-	if !strings.Contains(p.err.String(), "octets out") {
-		t.Errorf("USR1 printed no statistics: %s", p.err.String())
 	}
 }
 
@@ -318,20 +343,26 @@ func TestNotify(t *testing.T) {
 	defer socket.Close()
 	p := postern(t, "run", withSecrets(t), "--rootless", "--socks", "127.0.0.1:0", "--json")
 	p.Env = append(p.Env, "NOTIFY_SOCKET="+path)
-	upAndDown(p)
-	var heard strings.Builder
-	buffer := make([]byte, 4096)
-	for _ = socket.SetReadDeadline(time.Now().Add(time.Second)); ; {
-		n, err := socket.Read(buffer)
-		if err != nil {
-			break
+	all := make(chan string, 1)
+	go func() { // while the program runs, for a socket holds but a few datagrams
+		var heard strings.Builder
+		buffer := make([]byte, 4096)
+		for !strings.Contains(heard.String(), "STOPPING=1") {
+			n, err := socket.Read(buffer)
+			if err != nil {
+				break
+			}
+			heard.Write(buffer[:n])
+			heard.WriteByte('\n')
 		}
-		heard.Write(buffer[:n])
-		heard.WriteByte('\n')
-	}
-	ready, stopping := strings.Index(heard.String(), "READY=1"), strings.Index(heard.String(), "STOPPING=1")
-	if ready < 0 || stopping < ready || !strings.Contains(heard.String(), "STATUS=connecting") {
-		t.Errorf("heard %q", heard.String())
+		all <- heard.String()
+	}()
+	upAndDown(p)
+	_ = socket.SetReadDeadline(time.Now().Add(20 * time.Second))
+	heard := <-all
+	ready, stopping := strings.Index(heard, "READY=1"), strings.Index(heard, "STOPPING=1")
+	if ready < 0 || stopping < ready || !strings.Contains(heard, "STATUS=connecting") {
+		t.Errorf("heard %q", heard)
 	}
 }
 
