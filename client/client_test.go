@@ -116,7 +116,7 @@ func connect(t *testing.T, p *profile.Profile, ask prompt.Func) *connection {
 // await waits for a state.
 func (c *connection) await(want client.State) client.Status {
 	c.t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		st, changed := c.Watch()
 		if st.State == want {
@@ -138,7 +138,7 @@ func (c *connection) end() error {
 	select {
 	case err := <-c.ended:
 		return err
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Fatal("doesn't end")
 		return nil
 	}
@@ -148,7 +148,7 @@ func (c *connection) end() error {
 func (c *connection) page() string {
 	c.t.Helper()
 	transport := &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "socks5", Host: c.Status().Tunnel.Proxy}), DisableKeepAlives: true}
-	answer, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Get("http://10.20.0.1/")
+	answer, err := (&http.Client{Transport: transport, Timeout: time.Minute}).Get("http://10.20.0.1/")
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -212,13 +212,11 @@ func TestConnectUseAndEnd(t *testing.T) {
 
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for range 200 {
-		if f() {
-			return
+	for end := time.Now().Add(time.Minute); !f(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("not so in a minute: " + what)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
-	t.Error("not so: " + what)
 }
 
 // Whoever reads logs, statuses or errors learns no secret, at debug level neither.
@@ -319,7 +317,7 @@ func TestGatewayRestarts(t *testing.T) {
 	c := connect(t, stored(t, g.Addr(), `dpd = "1s"`), nil)
 	c.await(client.Up)
 	g.Close() // this one says goodbye
-	c.await(client.Reconnecting)
+	eventually(t, "the client knows", func() bool { return c.Status().State != client.Up })
 	startGateway(t, address)
 	c.await(client.Up)
 	c.page()
@@ -331,11 +329,11 @@ func TestGatewayRestarts(t *testing.T) {
 // Children are renewed before they expire, and not one datagram is lost on the way.
 func TestChildrenAreRenewed(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes ten seconds")
+		t.Skip("takes twenty seconds")
 	}
 	g := startGateway(t, "127.0.0.1:0")
 	p := stored(t, g.Addr(), "")
-	p.Lifetime.ESP = 4 * time.Second
+	p.Lifetime.ESP = 12 * time.Second // a busy machine needs a second for a renewal
 	log := &safeBuffer{}
 	c := &connection{t: t, ended: make(chan error, 1), log: log}
 	c.Client = client.New(p, client.Options{
@@ -353,9 +351,9 @@ func TestChildrenAreRenewed(t *testing.T) {
 	defer conn.Close()
 	seen := map[string]bool{}
 	buffer := make([]byte, 5)
-	for i := range 500 {
+	for i, end := 0, time.Now().Add(3*time.Minute); len(seen) < 3 && time.Now().Before(end); i++ {
 		message := fmt.Sprintf("%05d", i)
-		if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := conn.Write([]byte(message)); err != nil {
@@ -370,7 +368,7 @@ func TestChildrenAreRenewed(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	if len(seen) < 3 {
-		t.Errorf("only %d children in ten seconds", len(seen))
+		t.Errorf("only %d children", len(seen))
 	}
 	eventually(t, "all that one end sent reached the other", func() bool {
 		ours, theirs := c.Status().Traffic, g.Sessions()[0]

@@ -125,7 +125,7 @@ func TestPageBehindTheGateway(t *testing.T) {
 	g, log := loopback(t)
 	for user, password := range map[string]string{"alice": "wonderland", "bob": "tiger"} {
 		c := dialLoopback(t, log, g, user, password)
-		client := http.Client{Transport: &http.Transport{DialContext: c.net.DialContext}, Timeout: 10 * time.Second}
+		client := http.Client{Transport: &http.Transport{DialContext: c.net.DialContext}, Timeout: time.Minute}
 		answer, err := client.Get("http://10.20.0.1/")
 		if err != nil {
 			t.Fatal(err)
@@ -156,7 +156,7 @@ func TestEchoBehindTheGateway(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		sent := strings.Repeat("echo ", 200)
 		if _, err := io.WriteString(conn, sent); err != nil {
 			t.Fatal(err)
