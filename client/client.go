@@ -6,6 +6,8 @@
 //	children.go    ESP SAs: made, installed, renewed, deleted
 //	device.go      the tunnel's device: the system's, or a stack of our own with a proxy
 //	algorithms.go  names in a profile and numbers on the wire
+//	credential.go  our private key and certificates, from a file or a token
+//	trust.go       whom we take for the gateway; known.go those trusted at first sight
 //	status.go      the snapshot that everybody is shown
 //	vpn5000.go     the VPN 5000's own exchanges
 //	explain.go     an error -> the sentence a person reads, the code a script tests
@@ -16,6 +18,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -31,7 +34,8 @@ type Options struct {
 	Log *slog.Logger
 	// Ask asks a person; nil: nobody is there.
 	Ask prompt.Func
-	// StateDir keeps what must be put back after a crash.
+	// StateDir keeps what must be put back after a crash, and the gateways that were
+	// trusted at first sight.
 	StateDir string
 	// Rootless, if not nil, leaves the host's network alone: the tunnel ends in an
 	// IP stack of our own.
@@ -55,15 +59,18 @@ type Client struct {
 	options Options
 	log     *slog.Logger
 
-	mu       sync.Mutex
-	status   Status
-	session  *session      // nil unless one is under way
-	changed  chan struct{} // closed and replaced whenever status changes
-	redial   chan struct{}
-	user     string         // as the person typed it, for the next login
-	password profile.Secret // likewise
-	codes    *xauth.Codes   // nil until a login needs them
-	prompts  uint64         // how many there were
+	mu         sync.Mutex
+	status     Status
+	session    *session      // nil unless one is under way
+	changed    chan struct{} // closed and replaced whenever status changes
+	redial     chan struct{}
+	user       string         // as the person typed it, for the next login
+	password   profile.Secret // likewise
+	codes      *xauth.Codes   // nil until a login needs them
+	prompts    uint64         // how many there were
+	credential *credential    // nil until a phase 1 needs it
+
+	known known // gateways
 
 	asking chan struct{} // holds a value while a person is asked
 }
@@ -79,6 +86,9 @@ func New(p *profile.Profile, o Options) *Client {
 	}
 	c := &Client{profile: p, options: o, log: o.Log, changed: make(chan struct{}), redial: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
 	c.status = Status{Schema: 1, Profile: p.Name, State: Down, Since: time.Now(), Warnings: p.Weak()}
+	if o.StateDir != "" {
+		c.known.path = filepath.Join(o.StateDir, knownFile)
+	}
 	return c
 }
 
@@ -201,6 +211,7 @@ func (c *Client) forget() {
 	c.profile.Clear()
 	c.password.Clear()
 	c.codes.Close()
+	c.credential.close()
 }
 
 // set changes the state, and tells who watches.

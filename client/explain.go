@@ -107,12 +107,14 @@ func explain(err error) *Reason {
 		return &Reason{Code: "login_kind", Exit: ExitRefused, Message: "The gateway wants a kind of login that isn't known here.", Try: "Ask your administrator for another way to log in."}
 	case errors.Is(err, xauth.ErrUnasked):
 		return &Reason{Code: "unasked", Exit: ExitIdentity, Message: "The gateway reports a login that it never asked for, which somebody who plays it would do too.", Try: "If your gateway is like this, set xauth = \"optional\"."}
+	case explainCertificate(err) != nil:
+		return explainCertificate(err)
 	case errors.Is(err, ike.ErrIdentity):
 		return &Reason{Code: "wrong_gateway", Exit: ExitIdentity, Message: "The gateway proved to be another one than the profile's gateway_identity names.", Try: "Correct gateway_identity if this is your gateway; otherwise don't connect."}
 	case stage.stage == stageResolve:
 		return &Reason{Code: "name_not_found", Exit: ExitTimeout, Message: sentence(err.Error()), Try: "Check the gateway's name and that name resolution works here."}
 	case errors.Is(err, xauth.ErrNoRequest):
-		return &Reason{Code: "no_xauth", Exit: ExitTimeout, Message: "The gateway accepted the group key but never asked for a user.", Try: "If it has no users, set xauth = false."}
+		return &Reason{Code: "no_xauth", Exit: ExitTimeout, Message: "The gateway accepted phase 1 but never asked for a user.", Try: "If it has no users, set xauth = false."}
 	}
 	if r := explainVPN5000(err); r != nil {
 		return r

@@ -54,7 +54,9 @@ func (c *Client) oneTimeCodes() (*xauth.Codes, error) {
 
 // authenticate waits until the gateway lets the user in.
 func (s *session) authenticate(ctx context.Context) error {
-	s.client.warn(groupOnly)
+	if s.profile.Auth == profile.AuthPSK {
+		s.client.warn(groupOnly)
+	}
 	err := s.login.Wait(ctx, s.sa)
 	switch {
 	case err == nil:

@@ -15,6 +15,7 @@ import (
 	"postern/client/prompt"
 	"postern/ike"
 	"postern/ike/isakmp"
+	"postern/ike/pki"
 	"postern/stamp"
 	"postern/tun"
 	"postern/tun/hostnet"
@@ -36,6 +37,7 @@ type session struct {
 	device   tun.Device
 	tunnel   *tun.Tunnel
 	net      *tun.Net // nil with a device of the system
+	trust    *trust   // nil without certificates
 	login    *xauth.Client
 	vpn5000  *stamp.Client // nil: not spoken
 	agreed   bool          // the gateway speaks it too
@@ -193,7 +195,7 @@ func (s *session) phase1(ctx context.Context) error {
 		// first message, and no float.
 		Marker: s.gateway.Port() != profile.DefaultPort,
 	}
-	if s.sa, err = ike.Dial(ctx, s.router, path, cfg); err != nil {
+	if s.sa, err = s.dialIKE(ctx, path, cfg); err != nil {
 		if hint := s.carrier.LastError(); hint != nil {
 			return fmt.Errorf("%w (the network reports: %v)", err, hint)
 		}
@@ -201,7 +203,10 @@ func (s *session) phase1(ctx context.Context) error {
 	}
 	i := s.sa.Info()
 	s.log.Info("phase 1", "mode", i.Mode, "proposal", i.Proposal, "authentication", i.Method, "peer", i.Peer, "nat", natName(i.NAT))
-	s.client.update(func(st *Status) { st.IKE = ikeStatus(i) })
+	s.client.update(func(st *Status) { st.IKE = ikeStatus(i, s.trust.verified()) })
+	for _, w := range s.trust.warnings() {
+		s.client.warn(w)
+	}
 	if err := s.agree(i); err != nil {
 		return err
 	}
@@ -215,13 +220,17 @@ func (s *session) phase1(ctx context.Context) error {
 	return nil
 }
 
-func ikeStatus(i ike.Info) *IKEStatus {
+func ikeStatus(i ike.Info, v *pki.Verified) *IKEStatus {
 	st := &IKEStatus{
 		Mode: i.Mode.String(), Proposal: i.Proposal.String(), Authentication: i.Method.String(),
 		Peer: i.Peer.String(), Vendors: i.Vendors, NAT: natName(i.NAT), Since: i.Since,
 	}
 	if i.Lifetime > 0 {
 		st.Expires = i.Since.Add(i.Lifetime)
+	}
+	if v != nil {
+		c := v.Certificate
+		st.Certificate = &CertificateStatus{Subject: pki.Subject(c), Issuer: pki.Issuer(c), NotBefore: c.NotBefore, NotAfter: c.NotAfter, Fingerprint: pki.Fingerprint(c).String()}
 	}
 	return st
 }
@@ -245,7 +254,7 @@ func (s *session) ikeConfig(ctx context.Context) (ike.Config, error) {
 	if err != nil {
 		return ike.Config{}, err
 	}
-	if p.Secret == nil {
+	if p.Secret == nil && p.Auth == profile.AuthPSK {
 		if err := s.askSecret(ctx); err != nil {
 			return ike.Config{}, err
 		}
@@ -254,7 +263,7 @@ func (s *session) ikeConfig(ctx context.Context) (ike.Config, error) {
 		return ike.Config{}, err
 	}
 	cfg := ike.Config{
-		Proposals: proposals, Lifetime: p.Lifetime.IKE, Secret: p.Secret,
+		Proposals: proposals, Lifetime: p.Lifetime.IKE,
 		Identity: identity(p), InitialContact: true, DPD: p.DPD, Alive: s.alive,
 		Transaction: s.login.Handle, Quick: s.quickOffered, Deleted: s.childDeleted,
 		Log: s.log.WithGroup("ike"), KeyLog: s.client.options.KeyLog.phase1(),
@@ -262,11 +271,8 @@ func (s *session) ikeConfig(ctx context.Context) (ike.Config, error) {
 	if p.Mode == profile.AggressiveMode {
 		cfg.Mode = ike.Aggressive
 	}
-	switch p.XAuth {
-	case profile.XAuthRequired:
-		cfg.Methods = []isakmp.AuthMethod{isakmp.AuthXAuthInitPSK}
-	case profile.XAuthOptional:
-		cfg.Methods = []isakmp.AuthMethod{isakmp.AuthXAuthInitPSK, isakmp.AuthPSK}
+	if err := s.authentication(ctx, &cfg); err != nil {
+		return ike.Config{}, err
 	}
 	switch {
 	case p.NATTraversal == profile.Off:
@@ -275,10 +281,63 @@ func (s *session) ikeConfig(ctx context.Context) (ike.Config, error) {
 		cfg.NATTraversal = ike.NATForce
 	}
 	s.configureVPN5000(&cfg)
-	if p.GatewayIdentity != "" {
+	if p.GatewayIdentity != "" && p.Auth == profile.AuthPSK {
 		cfg.PeerIdentity = func(id isakmp.ID) error { return isCalled(id, p.GatewayIdentity) }
 	}
 	return cfg, nil
+}
+
+// authentication is how both ends prove who they are: by the pre-shared key, or by
+// certificates and never by that key.
+func (s *session) authentication(ctx context.Context, cfg *ike.Config) error {
+	p := s.profile
+	if p.Auth == profile.AuthPSK {
+		cfg.Methods, cfg.Secret = methods(p, nil), p.Secret
+		return nil
+	}
+	var err error
+	if s.trust, err = s.newTrust(); err != nil {
+		return err
+	}
+	cfg.Verify, cfg.Authorities = s.trust.judge, s.trust.authorities()
+	if known := s.trust.verifier.Known; len(known) > 0 {
+		cfg.PeerCertificate = known[0].Raw
+	}
+	if !p.Auth.WantsKey() {
+		cfg.Methods = methods(p, nil)
+		return nil
+	}
+	c, err := s.client.openCredential(ctx)
+	if err != nil {
+		return err
+	}
+	cfg.Methods = methods(p, c.key.Public())
+	cfg.Credentials, cfg.AlwaysSendCertificate = []ike.Credential{c.ike()}, true
+	if p.Identity == "" && p.IdentityType == profile.TypeDN {
+		cfg.Identity = isakmp.ID{Type: isakmp.IDDERASN1DN, Data: c.chain[0].RawSubject}
+	}
+	return nil
+}
+
+// dialIKE makes phase 1, and makes it again when a person has said that the gateway,
+// of which nothing was known, is the right one.
+func (s *session) dialIKE(ctx context.Context, path ike.Path, cfg ike.Config) (*ike.SA, error) {
+	if s.trust == nil {
+		return ike.Dial(ctx, s.router, path, cfg)
+	}
+	for {
+		attempt, stop := context.WithCancel(ctx)
+		s.trust.begin(stop)
+		sa, err := ike.Dial(attempt, s.router, path, cfg)
+		stop()
+		c := s.trust.stranger()
+		if err == nil || c == nil || ctx.Err() != nil {
+			return sa, certified(err)
+		}
+		if err := s.introduce(ctx, c); err != nil {
+			return nil, err
+		}
+	}
 }
 
 func identity(p *profile.Profile) isakmp.ID {

@@ -63,6 +63,17 @@ type IKEStatus struct {
 	NAT            string    `json:"nat"` // "none", "us", "gateway", "both"
 	Since          time.Time `json:"since"`
 	Expires        time.Time `json:"expires,omitzero"`
+	// Certificate is the gateway's, where it has one.
+	Certificate *CertificateStatus `json:"certificate,omitempty"`
+}
+
+// CertificateStatus is a certificate in short.
+type CertificateStatus struct {
+	Subject     string    `json:"subject"`
+	Issuer      string    `json:"issuer"`
+	NotBefore   time.Time `json:"not_before"`
+	NotAfter    time.Time `json:"not_after"`
+	Fingerprint string    `json:"fingerprint"` // "sha256:…" of the certificate
 }
 
 // TunnelStatus is what the tunnel carries, and where.

@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"client/profile":  {},
 	"client/prompt":   {},
 	"client/secret":   {},
+	"client/token":    {},
 	"ike/pki":         {},
 	"ike/pki/pkitest": {},
 	"xauth/otp":       {},
@@ -37,9 +38,9 @@ var arrows = map[string][]string{
 	"stamp": {"ike", "ike/isakmp", "client/prompt"},
 	"gui":   {"client/localapi", "client/profile", "client/prompt", "client/secret"},
 
-	"client": {"ike", "ike/isakmp", "xauth", "xauth/otp", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client/profile", "client/prompt", "client/localapi"},
+	"client": {"ike", "ike/isakmp", "ike/pki", "client/token", "xauth", "xauth/otp", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client/profile", "client/prompt", "client/localapi"},
 	"client/concentrator": {
-		"ike", "ike/isakmp", "xauth", "xauth/otp", "stamp", "tun", "tun/esp", "tun/hostnet", "client/prompt", "client/concentrator/radius",
+		"ike", "ike/isakmp", "ike/pki", "xauth", "xauth/otp", "stamp", "tun", "tun/esp", "tun/hostnet", "client/prompt", "client/concentrator/radius",
 	},
 	"client/concentrator/radius":       {"client/prompt"},
 	"client/concentrator/radiusserver": {"client/concentrator/radius"},
