@@ -206,7 +206,7 @@ func (l *lab) freeRADIUS(f freeRADIUS) *radiusd {
 	dir := l.folder("freeradius")
 	f.write(l.t, dir)
 	p := l.inside.start(nil, "freeradius", "-f", "-X", "-d", dir)
-	l.eventually(10*time.Second, "FreeRADIUS", func() bool { p.running(); return strings.Contains(p.said.String(), radiusReady) })
+	l.eventually("FreeRADIUS", func() bool { p.running(); return strings.Contains(p.said.String(), radiusReady) })
 	return &radiusd{p, dir}
 }
 
@@ -220,13 +220,16 @@ func (r *radiusd) accounted() string {
 func hostRADIUS(t *testing.T, f freeRADIUS) freeRADIUS {
 	t.Helper()
 	f.Listen, f.Client = "127.0.0.1", "127.0.0.1"
-	f.AuthPort, f.AcctPort = freePort(t), freePort(t)
+	auth, acct := freePort(t), freePort(t) // held until all else is done, so that nobody else gets them
+	f.AuthPort, f.AcctPort = auth.LocalAddr().(*net.UDPAddr).Port, acct.LocalAddr().(*net.UDPAddr).Port
 	f.Dir = t.TempDir()
 	f.write(t, f.Dir)
 	var said output
 	c := exec.Command("freeradius", "-f", "-X", "-d", f.Dir)
 	c.Stdout, c.Stderr = &said, &said
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	auth.Close()
+	acct.Close()
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +240,7 @@ func hostRADIUS(t *testing.T, f freeRADIUS) freeRADIUS {
 			t.Logf("freeradius said:\n%s", said.String())
 		}
 	})
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(said.String(), radiusReady); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); !strings.Contains(said.String(), radiusReady); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("FreeRADIUS isn't ready")
 		}
@@ -245,13 +248,12 @@ func hostRADIUS(t *testing.T, f freeRADIUS) freeRADIUS {
 	return f
 }
 
-// freePort is a UDP port that nobody uses now.
-func freePort(t *testing.T) int {
+// freePort is a UDP socket at a port that nobody else uses.
+func freePort(t *testing.T) *net.UDPConn {
 	t.Helper()
 	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).Port
+	return c
 }

@@ -5,7 +5,6 @@ package interop
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 // Our gateway, as labSwan describes strongSwan's.
@@ -35,7 +34,7 @@ func (l *lab) concentrator(more ...string) *process {
 	l.t.Helper()
 	file := l.write("concentrator.conf", concentratorConf+strings.Join(more, "\n"))
 	p := l.gateway.start(nil, program(l.t, "concentrator"), "--config", file)
-	l.eventually(5*time.Second, "the concentrator's port 500", func() bool {
+	l.eventually("the concentrator's port 500", func() bool {
 		p.running()
 		_, err := l.gateway.try("grep", "-q", ":01F4 ", "/proc/net/udp", "/proc/net/udp6")
 		return err == nil

@@ -41,6 +41,8 @@ func runHelper(mode string, args []string) error {
 			return err
 		}
 		return ping(args[0], size, limit)
+	case "say":
+		return say(args[0], args[1])
 	case "serve":
 		return serve(args[0])
 	case "transfer":
@@ -162,6 +164,17 @@ func ping(address string, size int, limit time.Duration) error {
 	return errors.Join(fmt.Errorf("%s: no answer to %d octets within %v", address, size, limit), last)
 }
 
+// say sends a datagram.
+func say(address, text string) error {
+	c, err := net.Dial("udp4", address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = io.WriteString(c, text)
+	return err
+}
+
 // The transfer service: the client sends a length of 8 octets and as many octets; the server answers with their SHA-256,
 // then sends as many of its own, and their SHA-256.
 
@@ -187,7 +200,7 @@ func serve(address string) error {
 }
 
 func serveOne(c net.Conn) error {
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	var size uint64
 	if err := binary.Read(c, binary.BigEndian, &size); err != nil {
 		return err
@@ -204,12 +217,12 @@ func serveOne(c net.Conn) error {
 
 // transfer moves size octets there and size other ones back, and compares the checksums.
 func transfer(address string, size uint64) error {
-	c, err := net.DialTimeout("tcp", address, 5*time.Second)
+	c, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	if err := binary.Write(c, binary.BigEndian, size); err != nil {
 		return err
 	}

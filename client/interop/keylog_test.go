@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -10,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // With the keys that postern writes on request, Wireshark reads everything that passed: IKE, ESP and what was in it.
@@ -60,7 +60,7 @@ func TestKeyLogOpensCapture(t *testing.T) {
 			client.up()
 			l.client.ping(host1)
 			client.signal(syscall.SIGINT)
-			if code, err := client.wait(10 * time.Second); err != nil || code != 0 {
+			if code, err := client.wait(patience); err != nil || code != 0 {
 				t.Errorf("postern ended with %d, %v", code, err)
 			}
 			found := tally(capture.end(keys))
@@ -115,7 +115,7 @@ func (l *lab) capture(n *node) *capture {
 	l.t.Helper()
 	c := &capture{file: filepath.Join(l.dir, "capture.pcapng")}
 	c.process = n.start(nil, "dumpcap", "-q", "-i", "outside", "-w", c.file)
-	l.eventually(5*time.Second, "dumpcap's file", func() bool {
+	l.eventually("dumpcap's file", func() bool {
 		c.running()
 		return strings.Contains(c.said.String(), "File: ")
 	})
@@ -126,7 +126,12 @@ func (l *lab) capture(n *node) *capture {
 func (c *capture) end(keys string) []packet {
 	t := c.node.lab.t
 	t.Helper()
-	time.Sleep(time.Second) // until dumpcap has been given the last packets
+	const last = "the last packet of the capture"
+	c.node.lab.eventually(last, func() bool {
+		c.node.must("@say", gatewayAddress+":9", last)
+		written, err := os.ReadFile(c.file)
+		return err == nil && bytes.Contains(written, []byte(last))
+	})
 	c.stop()
 	return dissect(t, c.file, keys)
 }
@@ -137,7 +142,7 @@ type packet struct{ protocols, datagram, encrypted, hash, user, deleted, spi, ic
 // dissect reads a capture with the keys in a folder, which Wireshark takes for the one of its configuration.
 func dissect(t *testing.T, capture, keys string) (packets []packet) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	args := []string{
 		"-n", "-r", capture, "-Y", "isakmp || esp || _ws.malformed", "-T", "fields", "-E", "separator=|", "-E", "occurrence=f",

@@ -5,7 +5,6 @@ package interop
 import (
 	"syscall"
 	"testing"
-	"time"
 )
 
 // A client that was killed in the middle of a connection is put right by the next start, even if that doesn't get as far
@@ -22,7 +21,7 @@ func TestPosternKilledIsPutRight(t *testing.T) {
 	client := l.postern(s.profile())
 	client.up()
 	client.signal(syscall.SIGKILL)
-	if _, err := client.wait(10 * time.Second); err != nil {
+	if _, err := client.wait(patience); err != nil {
 		t.Fatal(err)
 	}
 	if l.client.network() == before {

@@ -186,12 +186,15 @@ func (l *lab) write(name, content string) string {
 	return path
 }
 
-// eventually ends the test unless the condition holds within the limit.
-func (l *lab) eventually(limit time.Duration, what string, condition func() bool) {
+// patience is how long anything in a lab may take that is bound to happen: seconds, unless the machine is busy.
+const patience = time.Minute
+
+// eventually ends the test unless the condition holds within the lab's patience.
+func (l *lab) eventually(what string, condition func() bool) {
 	l.t.Helper()
-	for end := time.Now().Add(limit); !condition(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); !condition(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			l.t.Fatalf("%s: not within %v", what, limit)
+			l.t.Fatalf("%s: not within %v", what, patience)
 		}
 	}
 }

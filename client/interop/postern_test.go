@@ -179,7 +179,7 @@ func (p *postern) statuses() []snapshot {
 func (p *postern) up() {
 	l := p.node.lab
 	l.t.Helper()
-	l.eventually(20*time.Second, "postern's state up", func() bool {
+	l.eventually("postern's state up", func() bool {
 		p.running()
 		all := p.statuses()
 		return len(all) > 0 && all[len(all)-1].State == "up"
@@ -205,7 +205,7 @@ func (p *postern) refused() (int, snapshot) {
 func (p *postern) quit(before string) {
 	p.node.lab.t.Helper()
 	p.signal(syscall.SIGINT)
-	code, err := p.wait(10 * time.Second)
+	code, err := p.wait(patience)
 	if err != nil {
 		p.node.lab.t.Fatal(err)
 	}

@@ -54,13 +54,13 @@ func (n *node) command(ctx context.Context, program ...string) *exec.Cmd {
 	c.Env = append(os.Environ(), helperVariable+"=enter", "GORACE=atexit_sleep_ms=0")
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-	c.WaitDelay = time.Second
+	c.WaitDelay = 10 * time.Second // for what it said last
 	return c
 }
 
-// try runs a program in the node to its end, for half a minute at most.
+// try runs a program in the node to its end, for twice the lab's patience at most.
 func (n *node) try(program ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	out, err := n.command(ctx, program...).CombinedOutput()
 	if err != nil {
@@ -103,11 +103,11 @@ func (n *node) start(env []string, program ...string) *process {
 	return p
 }
 
-// stop asks the process to end, kills its group when it doesn't within 5 s, and returns its exit code: -1 when a signal
+// stop asks the process to end, kills its group when it doesn't within 30 s, and returns its exit code: -1 when a signal
 // ended it.
 func (p *process) stop() int {
 	p.signal(syscall.SIGTERM)
-	if code, err := p.wait(5 * time.Second); err == nil {
+	if code, err := p.wait(30 * time.Second); err == nil {
 		return code
 	}
 	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)

@@ -20,10 +20,9 @@ func TestClientAsksFreeRADIUS(t *testing.T) {
 	needFreeRADIUS(t)
 	t.Parallel()
 	f := hostRADIUS(t, freeRADIUS{Secret: "the RADIUS secret"})
-	cfg := radius.Config{Timeout: 200 * time.Millisecond, Retries: 1, Servers: []radius.Server{{
-		Auth: fmt.Sprintf("127.0.0.1:%d", f.AuthPort), Acct: fmt.Sprintf("127.0.0.1:%d", f.AcctPort), Secret: []byte(f.Secret),
-	}}}
-	c := radius.New(cfg)
+	server := radius.Server{Auth: fmt.Sprintf("127.0.0.1:%d", f.AuthPort), Acct: fmt.Sprintf("127.0.0.1:%d", f.AcctPort), Secret: []byte(f.Secret)}
+	c := radius.New(radius.Config{Retries: 10, Servers: []radius.Server{server}})
+	cfg := radius.Config{Timeout: 200 * time.Millisecond, Retries: 1, Servers: []radius.Server{server}} // where silence is right
 	show := func(a radius.Answer) string {
 		switch a := a.(type) {
 		case radius.Accept:
@@ -70,7 +69,7 @@ func TestClientAsksFreeRADIUS(t *testing.T) {
 		})
 	}
 	t.Run("silence", func(t *testing.T) {
-		_, err := c.Authenticate(t.Context(), radius.Request{User: "mute", Password: []byte("mute")})
+		_, err := radius.New(cfg).Authenticate(t.Context(), radius.Request{User: "mute", Password: []byte("mute")})
 		if s := (*radius.SilenceError)(nil); !errors.As(err, &s) || s.Sent != 2 || s.Refused != nil {
 			t.Error(err)
 		}
@@ -150,9 +149,9 @@ func TestConcentratorAsksFreeRADIUS(t *testing.T) {
 			client := l.postern(labSwan.profile())
 			client.up()
 			l.carries("10.20.0.77", host1)
-			l.eventually(5*time.Second, "the start of accounting", func() bool { return strings.Contains(server.accounted(), "Acct-Status-Type = Start") })
+			l.eventually("the start of accounting", func() bool { return strings.Contains(server.accounted(), "Acct-Status-Type = Start") })
 			client.quit(before)
-			l.eventually(5*time.Second, "the end of accounting", func() bool { return strings.Contains(server.accounted(), "Acct-Status-Type = Stop") })
+			l.eventually("the end of accounting", func() bool { return strings.Contains(server.accounted(), "Acct-Status-Type = Stop") })
 			for _, want := range []string{"Framed-IP-Address = 10.20.0.77", `Class = 0x6c6162`, "Acct-Terminate-Cause = User-Request"} {
 				if !strings.Contains(server.accounted(), want) {
 					t.Errorf("FreeRADIUS didn't note %s:\n%s", want, server.accounted())
@@ -235,7 +234,7 @@ func TestPosternAnswersFreeRADIUS(t *testing.T) {
 			}
 			client, keyboard := l.posternOnTerminal(p)
 			for _, q := range c.typed {
-				l.eventually(20*time.Second, q[0], func() bool { client.running(); return strings.Contains(client.said.String(), q[0]) })
+				l.eventually(q[0], func() bool { client.running(); return strings.Contains(client.said.String(), q[0]) })
 				if _, err := keyboard.WriteString(q[1] + "\r"); err != nil {
 					t.Fatal(err)
 				}

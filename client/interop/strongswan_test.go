@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 	"text/template"
-	"time"
 )
 
 // Where Debian keeps charon, which is on no PATH.
@@ -190,7 +189,7 @@ func (l *lab) charon(n *node, s swan, connection *template.Template) *charon {
 	settings := l.write(n.name+"-strongswan.conf", render(l.t, swanSettings, s))
 	loaded := l.write(n.name+"-swanctl.conf", render(l.t, connection, s)+render(l.t, swanSecrets, s))
 	c.process = n.start([]string{"STRONGSWAN_CONF=" + settings}, copyProgram(l.t, charonPath, dir))
-	l.eventually(5*time.Second, "charon's vici socket", func() bool {
+	l.eventually("charon's vici socket", func() bool {
 		c.running()
 		_, err := os.Stat(filepath.Join(n.run, "charon.vici"))
 		return err == nil
@@ -235,14 +234,14 @@ func (c *charon) must(args ...string) string {
 func (c *charon) connect() {
 	c.node.lab.t.Helper()
 	for _, child := range c.Children() {
-		c.must("--initiate", "--timeout", "20", "--child", child.Name)
+		c.must("--initiate", "--timeout", "60", "--child", child.Name)
 	}
 }
 
 // disconnect ends the connection with its Deletes.
 func (c *charon) disconnect() {
 	c.node.lab.t.Helper()
-	c.must("--terminate", "--ike", "lab", "--timeout", "5")
+	c.must("--terminate", "--ike", "lab", "--timeout", "60")
 }
 
 // sas tells the established SAs, as swanctl --list-sas does.

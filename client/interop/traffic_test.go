@@ -2,8 +2,6 @@
 
 package interop
 
-import "time"
-
 // The transfer service of a lab's hosts.
 const servicePort = "7000"
 
@@ -11,15 +9,15 @@ const servicePort = "7000"
 func (l *lab) serve() {
 	l.t.Helper()
 	p := l.inside.start(nil, "@serve", ":"+servicePort)
-	l.eventually(5*time.Second, "the transfer service", func() bool { p.running(); return p.said.String() != "" })
+	l.eventually("the transfer service", func() bool { p.running(); return p.said.String() != "" })
 }
 
-// ping ends the test unless the node reaches the address within 5 s, with a small packet and with one larger than any MTU
+// ping ends the test unless the node reaches the address, with a small packet and with one larger than any MTU
 // on the way.
 func (n *node) ping(address string) {
 	n.lab.t.Helper()
-	n.must("@ping", address, "56", "5s")
-	n.must("@ping", address, "3000", "5s")
+	n.must("@ping", address, "56", patience.String())
+	n.must("@ping", address, "3000", patience.String())
 }
 
 // carries ends the test unless traffic for the host flows through the tunnel: echo requests from both ends, and 1 MiB by

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 func needVPNC(t *testing.T) {
@@ -84,7 +83,7 @@ func (l *lab) vpnc(v vpnc) *process {
 func (l *lab) vpncUp(p *process) string {
 	l.t.Helper()
 	var address string
-	l.eventually(15*time.Second, "vpnc's interface", func() bool {
+	l.eventually("vpnc's interface", func() bool {
 		p.running()
 		address = l.client.addressOf(vpncInterface)
 		return address != ""
