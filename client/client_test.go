@@ -53,6 +53,11 @@ func startGateway(t *testing.T, address string) *concentrator.Gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serve(t, cfg, address)
+}
+
+func serve(t *testing.T, cfg *concentrator.Config, address string) *concentrator.Gateway {
+	t.Helper()
 	g, err := concentrator.New(cfg, concentrator.Options{Port: netip.MustParseAddrPort(address), Netstack: true})
 	if err != nil {
 		t.Fatal(err)
@@ -95,11 +100,17 @@ type connection struct {
 
 func connect(t *testing.T, p *profile.Profile, ask prompt.Func) *connection {
 	t.Helper()
+	return connectIn(t, "", p, ask)
+}
+
+// connectIn is connect with a folder for what is remembered.
+func connectIn(t *testing.T, stateDir string, p *profile.Profile, ask prompt.Func) *connection {
+	t.Helper()
 	log := &safeBuffer{}
 	c := &connection{t: t, ended: make(chan error, 1), log: log}
 	c.Client = client.New(p, client.Options{
 		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Ask: ask, Rootless: &client.Rootless{Proxy: "127.0.0.1:0"},
+		Ask: ask, StateDir: stateDir, Rootless: &client.Rootless{Proxy: "127.0.0.1:0"},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	c.stop = cancel

@@ -41,7 +41,7 @@ func explainCertificate(err error) *Reason {
 	if errors.As(err, &bad) {
 		return &Reason{
 			Code: "certificate_" + string(bad.Problem), Exit: ExitIdentity,
-			Message: sentence("The gateway isn't the one that is demanded: " + bad.Error()), Try: remedies[bad.Problem],
+			Message: sentence("The gateway's certificate isn't accepted: " + bad.Error()), Try: remedies[bad.Problem],
 		}
 	}
 	if !errors.As(err, new(certificateError)) {

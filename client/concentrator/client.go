@@ -83,7 +83,7 @@ func (g *Gateway) client(ctx context.Context, w *ike.Wire) {
 
 // serve is what follows phase 1. It returns why the SA shall end.
 func (c *client) serve(sa *ike.SA) error {
-	group, user, name, err := c.recognise(sa.Info())
+	group, user, name, err := c.recognise(sa)
 	if err != nil {
 		return err
 	}

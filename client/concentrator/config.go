@@ -1,11 +1,13 @@
 package concentrator
 
 import (
+	"crypto/x509"
 	"net/netip"
 	"time"
 
 	"postern/ike"
 	"postern/ike/isakmp"
+	"postern/ike/pki"
 )
 
 // Config is what a configuration file says. It isn't changed after it was given
@@ -19,6 +21,12 @@ type Config struct {
 
 	Protection []ike.Proposal // of phase 1, strongest first
 	Lifetime   time.Duration  // of phase 1
+
+	// Paths are the files of what follows. Credentials are our keys with their
+	// certificates; Trust is by whom clients' are judged.
+	Paths       Paths
+	Credentials []ike.Credential
+	Trust       pki.Verifier
 
 	Authentication Authentication // of groups that name none
 	RADIUS         *RADIUS        // nil: none
@@ -51,8 +59,11 @@ func (m ModeConfig) String() string {
 type Group struct {
 	Name      string
 	SharedKey []byte         // of phase 1; empty: each user has one
+	Methods   []Method       // of phase 1; none: MethodSharedKey
 	Peers     []netip.Prefix // where its clients come from; none: anywhere
-	XAuth     bool           // users prove who they are after phase 1
+	CAFiles   []string
+	CA        []*x509.Certificate // one of them stands above its clients; none: one of Config.Trust
+	XAuth     bool                // users prove who they are after phase 1
 
 	Authentication *Authentication // who judges passwords; nil: Config.Authentication
 	SecurID        bool            // a passcode is wanted beside the password
@@ -84,11 +95,13 @@ type Group struct {
 
 // User is somebody of a group.
 type User struct {
-	Name      string
-	Group     string
-	SharedKey []byte     // of phase 1; empty: the group's
-	Password  []byte     // of XAuth; empty: none fits
-	Address   netip.Addr // inner; invalid: one of the pool
+	Name            string
+	Group           string
+	SharedKey       []byte // of phase 1; empty: the group's
+	CertificateFile string
+	Certificate     *x509.Certificate // for RSA encryption; nil: none
+	Password        []byte            // of XAuth; empty: none fits
+	Address         netip.Addr        // inner; invalid: one of the pool
 }
 
 // What counts where a file is silent.

@@ -9,6 +9,7 @@
 //	child.go     Quick Mode answered, children installed, replaced and removed
 //	login.go     whose key phase 1 was made with, passwords, limits on guessing
 //	vpn5000.go   RADIUS before phase 1, SecurID and policy of package stamp
+//	certificates.go  who we are and who clients are, by certificates
 //	pool.go      inner addresses
 //	sockets.go   ports 500 and 4500, IP protocol 50, or one port for everything
 //	page.go      what stands behind a gateway with an IP stack of its own

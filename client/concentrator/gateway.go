@@ -11,7 +11,6 @@ import (
 
 	"postern/client/concentrator/radius"
 	"postern/ike"
-	"postern/ike/isakmp"
 	"postern/stamp"
 	"postern/tun"
 )
@@ -237,8 +236,10 @@ func (g *Gateway) Net() *tun.Net { return g.net }
 // phase1 is how a client is met.
 func (g *Gateway) phase1(c *client) ike.Config {
 	return ike.Config{
-		Modes: g.cfg.Modes, Methods: []isakmp.AuthMethod{isakmp.AuthXAuthInitPSK, isakmp.AuthPSK},
+		Modes: g.cfg.Modes, Methods: g.cfg.numbers(),
 		Proposals: g.cfg.Protection, Lifetime: g.cfg.Lifetime, Identity: g.cfg.Identity,
+		Credentials: g.cfg.Credentials, AlwaysSendCertificate: true, // vpnc never asks
+		Authorities: g.cfg.authorityNames(), Verify: g.cfg.judge,
 		Groups: g.cfg.keys, NATTraversal: g.nat, DPD: g.cfg.DPD,
 		VendorIDs: [][]byte{stamp.VendorID()}, Prelude: c.prelude, PeerIdentity: c.identified,
 		Alive: c.alive, Transaction: c.transaction, Quick: c.quick, Notify: c.notified, Deleted: c.deleted,

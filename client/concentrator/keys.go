@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"postern/ike/isakmp"
+	"postern/ike/pki"
 )
 
 // key is a keyword of a section, or of a user's line, whose values make a T.
@@ -74,6 +75,19 @@ var generalKeys = keysOf(
 	// Chosen here: who the gateway is in phase 1.
 	key[Config]{"Identity", false, func(c *Config, v string) (err error) { c.Identity, err = identity(v); return err }},
 	// Chosen here.
+	key[Config]{"Certificate", true, func(c *Config, v string) error { return appendText(&c.Paths.Certificate, v) }},
+	key[Config]{"PrivateKey", true, func(c *Config, v string) error { return appendText(&c.Paths.PrivateKey, v) }},
+	key[Config]{"CA", true, func(c *Config, v string) error { return appendText(&c.Paths.CA, v) }},
+	key[Config]{"CRL", true, func(c *Config, v string) error { return appendText(&c.Paths.CRL, v) }},
+	key[Config]{"AllowSHA1", false, func(c *Config, v string) error { return boolean(&c.Trust.AllowSHA1, v) }},
+	key[Config]{"MinRSABits", false, func(c *Config, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < pki.LowestRSABits || n > 16384 {
+			return fmt.Errorf("%q: wants %d to 16384", v, pki.LowestRSABits)
+		}
+		c.Trust.MinRSABits = n
+		return nil
+	}},
 	key[Config]{"Authentication", false, func(c *Config, v string) error { return authentication(&c.Authentication, v) }},
 	key[Config]{"KeepaliveInterval", false, func(c *Config, v string) error { return seconds(&c.DPD, v) }},
 	// What a concentrator writes down about itself.
@@ -132,6 +146,12 @@ var groupKeys = keysOf(
 
 	// Chosen here.
 	key[Group]{"SharedKey", false, func(g *Group, v string) error { return secret(&g.SharedKey, v) }},
+	key[Group]{"Method", true, func(g *Group, v string) error {
+		m, err := parseMethod(v)
+		g.Methods = append(g.Methods, m)
+		return err
+	}},
+	key[Group]{"CA", true, func(g *Group, v string) error { return appendText(&g.CAFiles, v) }},
 	key[Group]{"Peer", true, func(g *Group, v string) error { return network(&g.Peers, v) }},
 	key[Group]{"XAuth", false, func(g *Group, v string) error { return boolean(&g.XAuth, v) }},
 	key[Group]{"ExcludeIPNet", true, func(g *Group, v string) error { return network(&g.Exclude, v) }},
@@ -165,6 +185,7 @@ var userKeys = keysOf(
 	key[User]{"Config", false, func(u *User, v string) error { return text(&u.Group, v) }},
 	key[User]{"SharedKey", false, func(u *User, v string) error { return secret(&u.SharedKey, v) }},
 	// Chosen here.
+	key[User]{"Certificate", false, func(u *User, v string) error { return text(&u.CertificateFile, v) }},
 	key[User]{"Password", false, func(u *User, v string) error { return secret(&u.Password, v) }},
 	key[User]{"Address", false, func(u *User, v string) (err error) {
 		if u.Address, err = address(v); err == nil && !u.Address.Is4() {

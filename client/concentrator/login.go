@@ -41,14 +41,14 @@ func (c *Config) keys(h ike.Hello) []ike.Group {
 	var here, anywhere []ike.Group
 	add := func(g *Group, u *User, secret []byte) {
 		named := h.Identity == nil || u == nil && names(*h.Identity, g.Name) || u != nil && names(*h.Identity, u.Name)
-		if len(secret) == 0 || !named {
+		if len(secret) == 0 || !named || !g.uses(MethodSharedKey) {
 			return
 		}
 		k := ike.Group{Name: keyName(g, u), Secret: secret}
 		switch {
 		case len(g.Peers) == 0:
 			anywhere = append(anywhere, k)
-		case slices.ContainsFunc(g.Peers, func(p netip.Prefix) bool { return p.Contains(h.Remote.Addr().Unmap()) }):
+		case g.from(h.Remote.Addr()):
 			here = append(here, k)
 		}
 	}

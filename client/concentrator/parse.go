@@ -4,15 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"strings"
 
 	"postern/ike"
 )
 
-// ParseConfig reads a configuration file in the VPN 5000 concentrator's manner.
+// ParseConfig reads a configuration file in the VPN 5000 concentrator's manner, and
+// the files with certificates and keys that it names, by paths from its own folder.
 // Errors begin with the file's name and the line, and name the key.
 func ParseConfig(data []byte, file string) (*Config, error) {
 	c, err := parse(string(data))
+	if err == nil {
+		err = c.load(filepath.Dir(file))
+	}
 	if err != nil {
 		var at *lineError
 		if errors.As(err, &at) {
@@ -164,8 +169,11 @@ func (c *Config) checkGroup(g *Group) error {
 	if err := c.checkAuthentication(g); err != nil {
 		return err
 	}
+	if err := c.checkMethods(g); err != nil {
+		return err
+	}
 	// The VPN 5000's users get their keys from RADIUS before phase 1.
-	if len(g.SharedKey) == 0 && g.authentication(c) != AuthRADIUS {
+	if g.uses(MethodSharedKey) && len(g.SharedKey) == 0 && g.authentication(c) != AuthRADIUS {
 		for _, u := range c.Users {
 			if u.Group == g.Name && len(u.SharedKey) > 0 {
 				return nil
@@ -185,7 +193,11 @@ func (c *Config) checkUser(u *User, addresses map[netip.Addr]string) error {
 			known = append(known, name)
 		}
 		return fmt.Errorf("Config: no group %q; nearest is %q", u.Group, nearest(u.Group, known))
-	case len(u.SharedKey) == 0 && len(g.SharedKey) == 0:
+	case len(u.SharedKey) > 0 && !g.uses(MethodSharedKey):
+		return fmt.Errorf("SharedKey: group %s has another Method", g.Name)
+	case u.CertificateFile != "" && !g.uses(MethodRSAEncryption):
+		return fmt.Errorf("%s: group %s has no Method = %v, which alone needs it beforehand", "Certificate", g.Name, MethodRSAEncryption)
+	case g.uses(MethodSharedKey) && len(g.Methods) <= 1 && len(u.SharedKey) == 0 && len(g.SharedKey) == 0:
 		return errors.New("SharedKey: missing, and its group has none either")
 	}
 	if u.Address.IsValid() {

@@ -161,9 +161,13 @@ func (c *client) identified(id isakmp.ID) error {
 
 // recognise finds out who the client is, as far as phase 1 and what came before it
 // say.
-func (c *client) recognise(info ike.Info) (*Group, *User, string, error) {
+func (c *client) recognise(sa *ike.SA) (*Group, *User, string, error) {
+	info := sa.Info()
 	if s := c.vpn5000.step; s != nil {
 		return c.g.cfg.Groups[s.Group], c.g.cfg.Users[s.User], s.User, nil
+	}
+	if methodOf(info.Method) != MethodSharedKey {
+		return c.g.cfg.recogniseCertificate(info, sa.Path().Remote.Addr())
 	}
 	group, user, err := c.g.cfg.recognise(info)
 	if err != nil || user == nil {

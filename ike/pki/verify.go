@@ -62,7 +62,7 @@ func (v *Verifier) Verify(shown *Bundle) (*Verified, error) {
 	if len(v.Authorities) == 0 {
 		return out, nil
 	}
-	between := slices.Concat(v.Others, shown.Certificates)
+	between := slices.Concat(v.Others, v.Known, shown.Certificates)
 	chain, err := v.chain(c, between, now)
 	if err != nil {
 		return nil, err
