@@ -34,7 +34,7 @@ demo: tools ## connect to the embedded gateway through a real tunnel; no root, n
 build: tools ## bin/postern and bin/concentrator
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
 
-test: FUZZTIME = 3s
+test: FUZZTIME = 2s
 test: tools deps lint unit cross fuzz peers ## everything, real gateways included; installs what it needs from Debian's packages
 
 lint: tools ## gofumpt, go vet, staticcheck
