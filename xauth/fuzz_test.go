@@ -179,13 +179,20 @@ func wantsCode(in isakmp.Configuration) bool {
 	return typed && !several
 }
 
-// allocated returns the octets that f allocates.
+// allocated returns the octets that f allocates: the least of several runs where
+// it is too much, for the runtime allocates beside.
 func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
+	least := ^uint64(0)
+	for range 5 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		if least = min(least, after.TotalAlloc-before.TotalAlloc); least <= maxAllocated {
+			break
+		}
+	}
+	return least
 }
 
 // checkReply returns how often the stored password is in the reply.
