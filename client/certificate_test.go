@@ -114,10 +114,12 @@ IPNet = 10.20.0.0/24
 	return serve(o.t, cfg, "127.0.0.1:0")
 }
 
+var profiles atomic.Int32
+
 // profile is one of the office's folder, with its files read.
 func (o *office) profile(gateway netip.AddrPort, lines string) *profile.Profile {
 	o.t.Helper()
-	path := o.file("office.toml", fmt.Appendf(nil, "gateway = \"localhost:%d\"\nike = [\"aes256-sha256-modp2048\"]\nesp = [\"aes128-sha1\"]\n%s", gateway.Port(), lines))
+	path := o.file(fmt.Sprintf("office-%d.toml", profiles.Add(1)), fmt.Appendf(nil, "gateway = \"localhost:%d\"\nike = [\"aes256-sha256-modp2048\"]\nesp = [\"aes128-sha1\"]\n%s", gateway.Port(), lines))
 	p, err := profile.Load(path)
 	if err != nil {
 		o.t.Fatal(err)

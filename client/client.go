@@ -8,6 +8,7 @@
 //	algorithms.go  names in a profile and numbers on the wire
 //	credential.go  our private key and certificates, from a file or a token
 //	trust.go       whom we take for the gateway; known.go those trusted at first sight
+//	describe.go    the certificates that a profile names
 //	status.go      the snapshot that everybody is shown
 //	vpn5000.go     the VPN 5000's own exchanges
 //	explain.go     an error -> the sentence a person reads, the code a script tests

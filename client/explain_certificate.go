@@ -51,12 +51,14 @@ func explainCertificate(err error) *Reason {
 	var late *ike.TimeoutError
 	errors.As(err, &late)
 	switch {
+	case errors.Is(err, ike.ErrSignature):
+		return &Reason{Code: "gateway_signature", Exit: ExitIdentity, Message: "The gateway's signature is wrong: it doesn't have the key of its certificate.", Try: "Somebody may be playing the gateway: don't connect, and ask your administrator."}
 	case errors.As(err, &notify) && refusesUs[notify.Type] && (notify.Authenticated || late != nil && late.Message > 1):
 		return &Reason{Code: "certificate_refused", Exit: ExitCredentials, Message: "The gateway answers " + notify.Type.String() + ": it doesn't accept your certificate, or not your identity.", Try: "Check certificate, key and identity with your administrator; the certificate may have expired or been revoked."}
 	case late != nil && late.Message >= 5 && (notify == nil || errors.Is(err, ike.ErrAuthentication)):
 		return &Reason{Code: "no_answer_certificate", Exit: ExitTimeout, Message: "The gateway stopped answering at the proof of identity: it may not accept your certificate, or not know your identity.", Try: "Check certificate, key and identity with your administrator. If they are right, something on the way may drop large packets."}
 	case errors.Is(err, ike.ErrAuthentication):
-		return &Reason{Code: "gateway_signature", Exit: ExitIdentity, Message: "The gateway's proof of identity is wrong: it doesn't have the key of its certificate.", Try: "Somebody may be playing the gateway: don't connect, and ask your administrator."}
+		return &Reason{Code: "gateway_proof", Exit: ExitIdentity, Message: "The gateway's proof of identity is wrong: it doesn't have the key of its certificate.", Try: "Check gateway_certificate with your administrator."}
 	}
 	return nil
 }

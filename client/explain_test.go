@@ -14,6 +14,7 @@ import (
 	"postern/client/prompt"
 	"postern/ike"
 	"postern/ike/isakmp"
+	"postern/ike/pki"
 	"postern/xauth"
 )
 
@@ -55,6 +56,14 @@ func TestExplain(t *testing.T) {
 		{"cancelled", prompt.ErrCancelled, "cancelled", 130},
 		{"no login asked for", xauth.ErrNoRequest, "no_xauth", 3},
 		{"another gateway", fmt.Errorf("main mode: %w", ike.ErrIdentity), "wrong_gateway", 11},
+		{"the gateway's certificate", late("aggressive mode", 1, fmt.Errorf("%w: %w", ike.ErrCertificate, &pki.Error{Problem: pki.Expired})), "certificate_expired", 11},
+		{"the gateway's signature", certified(late("main mode", 5, fmt.Errorf("%w: %w", ike.ErrAuthentication, ike.ErrSignature))), "gateway_signature", 11},
+		{"the gateway's proof", certified(ike.ErrAuthentication), "gateway_proof", 11},
+		{"our certificate refused", certified(late("main mode", 5, notify(isakmp.NotifyInvalidCertificate, false))), "certificate_refused", 2},
+		{"our signature refused", certified(notify(isakmp.NotifyAuthenticationFailed, true)), "certificate_refused", 2},
+		{"silence at a certificate", certified(late("main mode", 5, nil)), "no_answer_certificate", 3},
+		{"silence before certificates", certified(late("main mode", 1, nil)), "no_answer", 3},
+		{"no proposal with certificates", certified(late("main mode", 1, notify(isakmp.NotifyNoProposalChosen, false))), "no_proposal", 4},
 		{"no configuration", stageError{stageConfig, late("transaction", 1, nil)}, "no_configuration", 3},
 		{"no quick mode", stageError{stageQuick, late("quick mode", 1, nil)}, "no_answer_quick", 3},
 		{"not permitted", stageError{stageDevice, &os.PathError{Op: "open", Path: "/dev/net/tun", Err: syscall.EPERM}}, "not_permitted", 8},

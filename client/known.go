@@ -19,7 +19,7 @@ const knownFile = "known_gateways"
 
 // known are the gateways that a person trusted at first sight: a file of lines
 //
-//	vpn.example.com:500 sha256:…
+//	vpn.example.com sha256:…
 //
 // with the gateway as the profile names it and the fingerprint of its public key. A
 // line is added, never changed: that is for a person to do.

@@ -229,8 +229,8 @@ func ikeStatus(i ike.Info, v *pki.Verified) *IKEStatus {
 		st.Expires = i.Since.Add(i.Lifetime)
 	}
 	if v != nil {
-		c := v.Certificate
-		st.Certificate = &CertificateStatus{Subject: pki.Subject(c), Issuer: pki.Issuer(c), NotBefore: c.NotBefore, NotAfter: c.NotAfter, Fingerprint: pki.Fingerprint(c).String()}
+		c := certificateStatus(v.Certificate)
+		st.Certificate = &c
 	}
 	return st
 }

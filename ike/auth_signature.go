@@ -72,7 +72,7 @@ func (a signature) check(p *phase1, m *isakmp.Message, id isakmp.ID, theirs proo
 	}
 	hash := theirs(a.scheme.hash(hashFuncs[p.chosen.Hash]))
 	if err := a.scheme.verify(key, hash, sig, p.cfg.minKeyBits()); err != nil {
-		return errHopeless{fmt.Errorf("%w: the peer's signature: %w", ErrAuthentication, err)}
+		return errHopeless{fmt.Errorf("%w: %w: %w", ErrAuthentication, ErrSignature, err)}
 	}
 	return nil
 }

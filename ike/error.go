@@ -12,6 +12,10 @@ import (
 // told us so of ours.
 var ErrAuthentication = errors.New("authentication failed")
 
+// ErrSignature means that the peer signed with another key than its certificate's, or
+// something else than this exchange. What wraps it wraps ErrAuthentication too.
+var ErrSignature = errors.New("the peer's signature")
+
 // ErrIdentity means that the peer proved to be somebody else than wanted.
 var ErrIdentity = errors.New("the peer isn't who it should be")
 

@@ -1,7 +1,7 @@
 // Command postern connects to the VPN concentrators that speak IKEv1.
 //
-// One file a verb: run.go, demo.go, version.go. ask.go asks on the terminal,
-// show.go shows a connection there, notify.go tells systemd.
+// One file a verb: run.go, show_profile.go, demo.go, version.go. ask.go asks on the
+// terminal, show.go shows a connection there, notify.go tells systemd.
 package main
 
 import (
@@ -21,7 +21,7 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(runCommand(), demoCommand(), versionCommand())
+	root.AddCommand(runCommand(), showCommand(), demoCommand(), versionCommand())
 	if err := root.Execute(); err != nil {
 		os.Exit(fail(err))
 	}

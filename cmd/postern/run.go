@@ -41,7 +41,11 @@ NAME is a profile in $XDG_CONFIG_HOME/postern/profiles or /etc/postern/profiles.
 FILE the path of one. The pre-shared key and the password come from --secrets-fd,
 from $CREDENTIALS_DIRECTORY/NAME.secret and NAME.password, from the profile or the
 files it names, or else from a person. The secret of one-time codes is otp_secret in
-all of these places.
+all of these places, the passphrase of a private key or the PIN of its token
+key_passphrase.
+
+A gateway whose certificate nothing in the profile vouches for is shown once; when it
+is trusted its fingerprint is kept in known_gateways, in the folder --state-dir.
 
 ` + answersHelp + `
 
@@ -69,10 +73,10 @@ than the profile demands, 130 and 143 interrupted before the connection was up.`
 	fs.BoolVar(&f.rootless, "rootless", false, "need no privileges: leave the host's network alone and offer a proxy into the tunnel")
 	fs.StringVar(&f.socks, "socks", "", "with --rootless: where the SOCKS5 and HTTP proxy listens (default 127.0.0.1:1080)")
 	fs.StringArrayVar(&f.forwards, "forward", nil, "with --rootless: a port forward into the tunnel, such as 8080:10.20.0.1:80; may repeat")
-	fs.IntVar(&f.secretsFD, "secrets-fd", profile.NoFD, "a file descriptor to read secret=…, password=… and otp_secret=… lines from")
+	fs.IntVar(&f.secretsFD, "secrets-fd", profile.NoFD, "a file descriptor to read secret=…, password=…, otp_secret=… and key_passphrase=… lines from")
 	fs.IntVar(&f.answersFD, "answers-fd", profile.NoFD, "a file descriptor on which a program answers what a person would be asked, as JSON lines")
 	fs.StringVar(&f.keylog, "keylog", "", "a folder to write all keys to, for Wireshark: ikev1_decryption_table and esp_sa")
-	fs.StringVar(&f.stateDir, "state-dir", "", "where to note what must be put back after a crash (default $STATE_DIRECTORY, else /var/lib/postern)")
+	fs.StringVar(&f.stateDir, "state-dir", "", "where to note what must be put back after a crash, and gateways that were trusted at first sight (default $STATE_DIRECTORY, else /var/lib/postern; with --rootless for others than root $XDG_STATE_HOME/postern)")
 	return cmd
 }
 
@@ -151,7 +155,7 @@ func (f *runFlags) options() (client.Options, error) {
 		o.Ask = prompt.Nobody
 	}
 	if o.StateDir == "" {
-		o.StateDir = stateDir()
+		o.StateDir = stateDir(f.rootless)
 	}
 	if f.rootless {
 		proxy := f.socks
@@ -182,11 +186,23 @@ func (f *runFlags) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
-// stateDir is where the state of the host's network is noted.
-func stateDir() string {
+// stateDir is where the state of the host's network is noted, and which gateways are
+// known. A person without privileges has a folder of their own.
+func stateDir(rootless bool) string {
 	// It outlives a reboot, as a changed /etc/resolv.conf would.
 	if d := filepath.SplitList(os.Getenv("STATE_DIRECTORY")); len(d) > 0 {
 		return d[0]
+	}
+	if rootless && os.Geteuid() != 0 {
+		state := os.Getenv("XDG_STATE_HOME")
+		if !filepath.IsAbs(state) {
+			home, err := os.UserHomeDir()
+			if err != nil {
+				return ""
+			}
+			state = filepath.Join(home, ".local", "state")
+		}
+		return filepath.Join(state, "postern")
 	}
 	return "/var/lib/postern"
 }
