@@ -126,7 +126,10 @@ func (s *session) install(c *ike.Child, remote ike.Selector) (*child, error) {
 		In: in, Out: out, Local: []tun.Selector{tun.Selector(c.Local)}, Remote: s.behind(remote),
 	}
 	if c.Encapsulated {
-		made.pair.Send = func(packets [][]byte) error { return s.carrier.SendESP(packets, tun.Path(s.sa.Path())) }
+		made.pair.Send = func(packets [][]byte) error {
+			path := s.sa.Path()
+			return s.on(path).SendESP(packets, tun.Path(path))
+		}
 		made.pair.Seen = func(from tun.Path) { s.sa.Follow(from.Remote) }
 	} else {
 		made.pair.Send = func(packets [][]byte) error { return s.raw.SendESP(packets, tun.Path(s.sa.Path())) }

@@ -3,6 +3,7 @@
 //
 //	client.go      Client: connect, stay connected, tell
 //	session.go     one connection from dial to goodbye, one call a phase
+//	sockets.go     the sockets of a session
 //	phase1.go      the profile in the words of package ike
 //	children.go    ESP SAs: made, installed, renewed, deleted
 //	device.go      the tunnel's device: the system's, or a stack of our own with a proxy

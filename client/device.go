@@ -54,6 +54,9 @@ func (s *session) attach(mtu int) {
 	s.tunnel = tun.New(s.device)
 	s.tunnel.SetMTU(mtu)
 	s.carrier.Attach(s.tunnel)
+	if s.floated != nil {
+		s.floated.Attach(s.tunnel)
+	}
 	if s.raw != nil {
 		s.raw.Attach(s.tunnel)
 	}

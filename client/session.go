@@ -27,7 +27,8 @@ type session struct {
 
 	gateway  netip.AddrPort
 	carrier  *tun.Carrier
-	raw      *tun.RawESP // nil: ESP goes in UDP only
+	floated  *tun.Carrier // our port 4500, where carrier's is 500
+	raw      *tun.RawESP  // nil: ESP goes in UDP only
 	router   *ike.Router
 	device   tun.Device
 	tunnel   *tun.Tunnel
@@ -144,35 +145,6 @@ func (s *session) resolve(ctx context.Context) error {
 	return nil
 }
 
-// openSockets opens the one UDP socket for IKE and ESP, and where we may and
-// need it one for ESP without UDP.
-func (s *session) openSockets() (err error) {
-	any := netip.IPv4Unspecified()
-	if s.gateway.Addr().Is6() {
-		any = netip.IPv6Unspecified()
-	}
-	s.carrier, err = tun.ListenUDP(netip.AddrPortFrom(any, s.profile.SourcePort), tun.ByRemotePort)
-	if err != nil {
-		return err
-	}
-	s.router = ike.NewRouter(func(msg []byte, to ike.Path) error { return s.carrier.SendIKE(msg, tun.Path(to)) })
-	s.tasks.Go(func() {
-		err := s.carrier.Serve(func(msg []byte, from tun.Path) { s.router.Deliver(msg, ike.Path(from)) })
-		if err != nil {
-			s.fail(err)
-		}
-	})
-	if s.client.options.Rootless == nil && s.profile.NATTraversal != profile.NATTraversalForced {
-		if s.raw, err = tun.ListenRawESP(any); err == nil {
-			s.tasks.Go(func() { _ = s.raw.Serve() })
-			return nil
-		}
-		s.log.Debug("no socket for ESP without UDP", "error", err)
-		s.raw = nil
-	}
-	return nil
-}
-
 // alive is when ESP of the gateway's last proved that it lives.
 func (s *session) alive() (last time.Time) {
 	s.mu.Lock()
@@ -235,6 +207,9 @@ func (s *session) close() {
 	if s.raw != nil {
 		s.raw.Close()
 	}
+	if s.floated != nil {
+		s.floated.Close()
+	}
 	if s.carrier != nil {
 		s.carrier.Close()
 		s.router.Close()
@@ -262,7 +237,8 @@ func (s *session) keepNATOpen() {
 			return
 		case <-t.C:
 			if time.Since(s.lastSent()) >= period {
-				_ = s.carrier.SendKeepalive(tun.Path(s.sa.Path()))
+				path := s.sa.Path()
+				_ = s.on(path).SendKeepalive(tun.Path(path))
 			}
 		}
 	}

@@ -19,6 +19,10 @@ var clientCases = []struct {
 	{name: "aggressive mode", inner: firstOfPool, change: func(*swan) {}},
 	{name: "main mode", inner: firstOfPool, change: func(s *swan) { s.Aggressive = false }},
 	{
+		name: "from port 500", inner: firstOfPool, change: func(s *swan) { s.Aggressive = false },
+		profile: settings{"source_port": 500},
+	},
+	{
 		name: "main mode, our address as identity", inner: firstOfPool,
 		change: func(s *swan) { s.Aggressive, s.Group = false, "" },
 	},
