@@ -8,6 +8,7 @@
 //	strongswan_test.go  strongSwan as gateway and as client
 //	vpnc_test.go        vpnc as client
 //	freeradius_test.go  FreeRADIUS
+//	certificates_test.go  an authority, and certificates of both ends; client and gateway with them
 //	postern_test.go     our own programs
 //	self_test.go        proves the laboratory without any program of ours
 //	client_test.go      postern against strongSwan

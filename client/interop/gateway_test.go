@@ -32,7 +32,13 @@ DNSPrimaryServer = 10.99.1.53
 // concentrator starts our gateway in the lab's gateway, with more in its file.
 func (l *lab) concentrator(more ...string) *process {
 	l.t.Helper()
-	file := l.write("concentrator.conf", concentratorConf+strings.Join(more, "\n"))
+	return l.concentratorWith(concentratorConf + strings.Join(more, "\n"))
+}
+
+// concentratorWith starts our gateway with a file.
+func (l *lab) concentratorWith(conf string) *process {
+	l.t.Helper()
+	file := l.write("concentrator.conf", conf)
 	p := l.gateway.start(nil, program(l.t, "concentrator"), "--config", file)
 	l.eventually("the concentrator's port 500", func() bool {
 		p.running()

@@ -39,6 +39,7 @@ type lab struct {
 	t                            *testing.T
 	dir                          string
 	client, nat, gateway, inside *node // nat is nil without a NAT
+	certificates                 *office
 }
 
 // A node is one machine of a lab: a network namespace, with /run and /etc/resolv.conf of its own.

@@ -80,6 +80,9 @@ func (s swan) profile() settings {
 	if s.User != "" {
 		p["user"], p["password"] = s.User, s.Password
 	}
+	if s.Proof != "" {
+		s.certify(p)
+	}
 	return p
 }
 

@@ -30,6 +30,8 @@ type swan struct {
 	Secret     string   // the pre-shared key
 	User       string   // empty: no XAuth
 	Password   string   //
+	Proof      string   // how phase 1 is authenticated: by the pre-shared key when empty, or see the proofs below
+	GatewayID  string   // of the gateway with a certificate; empty: its subject
 	RADIUS     string   // the server that judges the gateway's users; empty: it does itself
 	Networks   []string // what the gateway protects
 
@@ -72,15 +74,18 @@ var (
 		local_addrs = ` + gatewayAddress + `
 		pull = {{if .Push}}no{{else}}yes{{end}}
 		{{with .Pool}}pools = lab{{end}}
+		{{if .Proof}}send_cert = always{{end}}
 		local {
-			auth = psk
-			id = fqdn:gateway.example
+			auth = {{.LocalAuth}}
+			{{if .Proof}}certs = gateway.pem
+			{{with .GatewayID}}id = {{.}}{{end}}
+			{{else}}id = fqdn:gateway.example{{end}}
 		}
-		remote-1 {
-			auth = psk
-			{{with .Group}}id = {{.}}{{end}}
+		{{if ne .Proof "hybrid"}}remote-1 {
+			auth = {{.LocalAuth}}
+			{{if not .Proof}}{{with .Group}}id = {{.}}{{end}}{{end}}
 		}
-		{{if .User}}remote-2 {
+		{{end}}{{if .User}}remote-2 {
 			auth = xauth{{if .RADIUS}}-radius{{end}}
 		}
 		{{end}}children {
@@ -109,17 +114,18 @@ var (
 		remote_addrs = ` + gatewayAddress + `
 		pull = {{if .Push}}no{{else}}yes{{end}}
 		{{with .Pool}}vips = 0.0.0.0{{end}}
-		local-1 {
-			auth = psk
-			{{with .Group}}id = {{.}}{{end}}
+		{{if .Proof}}send_cert = always{{end}}
+		{{if ne .Proof "hybrid"}}local-1 {
+			auth = {{.LocalAuth}}
+			{{if .Proof}}certs = client.pem{{else}}{{with .Group}}id = {{.}}{{end}}{{end}}
 		}
-		{{with .User}}local-2 {
+		{{end}}{{with .User}}local-2 {
 			auth = xauth
 			xauth_id = {{.}}
 		}
 		{{end}}remote {
-			auth = psk
-			id = %any
+			auth = {{.LocalAuth}}
+			id = {{if .Proof}}gateway.example{{else}}%any{{end}}
 		}
 		children {
 			{{range .Children}}{{.Name}} {
@@ -186,8 +192,9 @@ func (l *lab) charon(n *node, s swan, connection *template.Template) *charon {
 	// AppArmor's profiles, where a machine has them, confine these programs to files in /etc, by their paths: run copies.
 	dir := l.folder(n.name + "-charon")
 	c := &charon{swan: s, swanctl: copyProgram(l.t, "swanctl", dir)}
+	l.swanCertificates(n, s, dir)
 	settings := l.write(n.name+"-strongswan.conf", render(l.t, swanSettings, s))
-	loaded := l.write(n.name+"-swanctl.conf", render(l.t, connection, s)+render(l.t, swanSecrets, s))
+	loaded := l.write(n.name+"-charon/swanctl.conf", render(l.t, connection, s)+render(l.t, swanSecrets, s))
 	c.process = n.start([]string{"STRONGSWAN_CONF=" + settings}, copyProgram(l.t, charonPath, dir))
 	l.eventually("charon's vici socket", func() bool {
 		c.running()

@@ -20,6 +20,7 @@ type vpnc struct {
 	NATT           string // NAT Traversal Mode: force-natt for UDP encapsulation, none for IP protocol 50
 	Weak           bool   // 3DES and MD5 are allowed
 	DH             string // dh2 when empty
+	CA             string // a file: the gateway proves itself by a certificate, and hybrid is the mode
 
 	Answers []string // what is typed, question by question; without any vpnc asks nothing
 }
@@ -63,6 +64,9 @@ func (l *lab) vpnc(v vpnc) *process {
 	}
 	if v.DH != "" {
 		lines = append(lines, "IKE DH Group "+v.DH)
+	}
+	if v.CA != "" {
+		lines = append(lines, "IKE Authmode hybrid", "CA-File "+v.CA)
 	}
 	if v.Weak {
 		lines = append(lines, "Enable weak encryption", "Enable weak authentication")
