@@ -31,8 +31,8 @@ help: ## this list
 demo: tools ## connect to the embedded gateway through a real tunnel; no root, no C compiler (ARGS="--mode aggressive --keep")
 	@CGO_ENABLED=0 $(GO) run ./cmd/postern demo $(ARGS)
 
-build: tools ## bin/postern and bin/concentrator
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
+build: tools ## bin/postern and bin/concentrator (TAGS=pkcs11 for keys in tokens, which needs a C compiler)
+	$(if $(TAGS),CGO_ENABLED=1 $(GO) build -tags '$(TAGS)',CGO_ENABLED=0 $(GO) build) -trimpath -o bin/ ./cmd/...
 
 test: FUZZTIME = 2s
 test: tools deps lint unit cross fuzz peers ## everything, real gateways included; installs what it needs from Debian's packages
@@ -41,6 +41,7 @@ lint: tools ## gofumpt, go vet, staticcheck
 	@unformatted=$$($(GOFUMPT) -l $$(git ls-files '*.go')) || exit 1; \
 	if [ -n "$$unformatted" ]; then printf 'not as gofumpt writes it (remedy: $(GOFUMPT) -w FILE):\n%s\n' "$$unformatted" >&2; exit 1; fi
 	$(GO) vet ./...
+	$(if $(RACE),$(GO) vet -tags pkcs11 ./client/ ./client/token)
 	$(STATICCHECK) ./...
 
 fuzz: tools ## each fuzz target for FUZZTIME (60s)
@@ -56,6 +57,8 @@ unit:
 	$(if $(RACE),,@echo 'go test runs without the race detector: no C compiler here')
 	$(REQUIRE) $(GO) test $(RACE) $$($(GO) list ./... | grep -v '/client/interop$$')
 	$(GO) test $(RACE) -run Replay ./client/interop
+	$(if $(RACE),$(REQUIRE) $(GO) test $(RACE) -tags pkcs11 ./client/token,@echo 'keys in tokens are untested: no C compiler here')
+	$(if $(RACE),$(REQUIRE) $(GO) test $(RACE) -tags pkcs11 -run Token ./client)
 
 cross:
 	CGO_ENABLED=0 GOOS=darwin $(GO) build ./...
