@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"postern/ike/pki"
 )
@@ -169,6 +170,25 @@ func TestAddPayload(t *testing.T) {
 		}
 	}
 	t.Error("any number of certificates is taken")
+}
+
+// What is nested for mischief takes no time.
+func TestAddPayloadIsBounded(t *testing.T) {
+	var nested []byte
+	for len(nested) < 60000 {
+		n := len(nested)
+		nested = append([]byte{0x30, 0x82, byte(n >> 8), byte(n)}, nested...)
+		if n > 16000 && n < 16100 || n > 59990 {
+			began := time.Now()
+			var b pki.Bundle
+			if err := b.AddPayload(1, nested); err == nil {
+				t.Error("taken")
+			}
+			if d := time.Since(began); d > time.Second {
+				t.Errorf("%d octets took %v", n, d)
+			}
+		}
+	}
 }
 
 func TestChainInOrder(t *testing.T) {

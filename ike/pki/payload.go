@@ -9,18 +9,24 @@ import (
 
 // Encodings of a CERT payload that are read (RFC 2408, section 3.9).
 const (
-	encodingPKCS7    = 1
-	encodingX509     = 4 // signature
-	encodingX509Key  = 5 // key exchange
-	encodingCRL      = 7
+	encodingPKCS7   = 1
+	encodingX509    = 4 // signature
+	encodingX509Key = 5 // key exchange
+	encodingCRL     = 7
+)
+
+// How much of a peer is read, in octets. PKCS #7 may be BER, which takes time with the
+// square of its size when it is nested for mischief. Chosen here.
+const (
 	maxPayloadOctets = 64 << 10
+	maxPKCS7Octets   = 16 << 10
 )
 
 // AddPayload adds what one CERT payload carries: the octet that says how it is
 // encoded, and what follows that. Encodings that aren't known here are passed
 // over. The payloads of one peer make one Bundle.
 func (b *Bundle) AddPayload(encoding uint8, data []byte) (err error) {
-	if len(data) > maxPayloadOctets {
+	if len(data) > maxPayloadOctets || encoding == encodingPKCS7 && len(data) > maxPKCS7Octets {
 		return fmt.Errorf("a certificate payload of %d octets", len(data))
 	}
 	switch encoding {
