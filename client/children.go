@@ -169,10 +169,13 @@ func (s *session) activate(c *child) {
 
 // keep renews a child in time, and drops it when its life is over.
 func (s *session) keep(c *child) {
+	tried := false
 	for next := c.rekey; s.sleepUntil(next); next = time.Now().Add(rekeyPause) {
-		if s.isRenewed(c) || !time.Now().Before(c.expires) {
+		// Woken late, after a sleep of the machine, one try is worth it all the same.
+		if s.isRenewed(c) || tried && !time.Now().Before(c.expires) {
 			break
 		}
+		tried = true
 		made, err := s.makeChild(s.ctx, []ike.ESPProposal{c.Proposal}, c.Local, c.Remote)
 		if err != nil {
 			s.log.Warn("ESP not renewed yet", "spi", spiName(c.InboundSPI), "error", err)

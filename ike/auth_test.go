@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -533,7 +534,7 @@ func TestAlteredChoiceUnderEveryMethod(t *testing.T) {
 			r.a.Log, r.b.Log = nil, nil
 			r.serve()
 			for name, change := range changes {
-				same := false
+				var same atomic.Bool // a repeat may be changed while the outcome is read
 				r.SetFault(func(d iketest.Datagram) []iketest.Delivery {
 					if d.FromA || header(d.Octets).Flags&isakmp.FlagEncryption != 0 || clearPayloads(t, d).Get(isakmp.PayloadSA) == nil {
 						return arrive(d)
@@ -545,7 +546,7 @@ func TestAlteredChoiceUnderEveryMethod(t *testing.T) {
 						}
 						as := &sa.Proposals[0].Transforms[0].Attributes
 						changed := change(slices.Clone(*as))
-						same = cmp.Equal(*as, changed)
+						same.Store(cmp.Equal(*as, changed))
 						*as = changed
 						ps[0].Body = sa.Marshal()
 						return ps
@@ -554,7 +555,7 @@ func TestAlteredChoiceUnderEveryMethod(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 				sa, err := r.dial(ctx)
 				cancel()
-				if (err == nil) != same {
+				if (err == nil) != same.Load() {
 					t.Errorf("%v, %s: %v", method, name, err)
 				}
 				if sa != nil {
