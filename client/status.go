@@ -1,125 +1,57 @@
 package client
 
 import (
-	"net/netip"
-	"time"
-
-	"postern/client/prompt"
+	"postern/client/localapi"
 	"postern/tun"
 )
 
-// State is where a connection stands.
-type State string
-
-const (
-	Down            State = "down"
-	Resolving       State = "resolving"         // the gateway's name
-	Connecting      State = "connecting"        // phase 1
-	Authenticating  State = "authenticating"    // XAuth
-	WaitingForInput State = "waiting_for_input" // of a person
-	Configuring     State = "configuring"       // Mode Config, Quick Mode, routes
-	Up              State = "up"
-	Rekeying        State = "rekeying"
-	Reconnecting    State = "reconnecting"
-	Failed          State = "failed"
+// A connection's state is told in the words of the local API.
+type (
+	State             = localapi.State
+	Status            = localapi.Status
+	GatewayStatus     = localapi.GatewayStatus
+	IKEStatus         = localapi.IKEStatus
+	CertificateStatus = localapi.CertificateStatus
+	TunnelStatus      = localapi.TunnelStatus
+	SAStatus          = localapi.SAStatus
+	TrafficStatus     = localapi.TrafficStatus
+	TrafficCount      = localapi.TrafficCount
+	VPN5000Status     = localapi.VPN5000Status
+	Reason            = localapi.Reason
 )
 
-// Status is one snapshot of a connection, always whole. What isn't known yet is
-// absent.
-type Status struct {
-	Schema  int       `json:"schema"` // 1
-	Profile string    `json:"profile"`
-	State   State     `json:"state"`
-	Since   time.Time `json:"since"` // of the state
-	Reason  *Reason   `json:"reason,omitempty"`
-	// Prompt is what a person is asked, in WaitingForInput. There is no secret in it
-	// but what the gateway says itself: a PIN that it chose is in its message.
-	Prompt *prompt.Prompt `json:"prompt,omitempty"`
+// The states.
+const (
+	Down            = localapi.Down
+	Resolving       = localapi.Resolving
+	Connecting      = localapi.Connecting
+	Authenticating  = localapi.Authenticating
+	WaitingForInput = localapi.WaitingForInput
+	Configuring     = localapi.Configuring
+	Up              = localapi.Up
+	Rekeying        = localapi.Rekeying
+	Reconnecting    = localapi.Reconnecting
+	Failed          = localapi.Failed
+)
 
-	Gateway *GatewayStatus `json:"gateway,omitempty"`
-	IKE     *IKEStatus     `json:"ike,omitempty"`
-	Tunnel  *TunnelStatus  `json:"tunnel,omitempty"`
-	SAs     []SAStatus     `json:"sas,omitempty"`
-	Traffic *TrafficStatus `json:"traffic,omitempty"`
-
-	VPN5000 *VPN5000Status `json:"vpn5000,omitempty"`
-
-	Warnings []string `json:"warnings,omitempty"`
-}
-
-// GatewayStatus is whom we talk to.
-type GatewayStatus struct {
-	Name    string         `json:"name"`
-	Address netip.AddrPort `json:"address"`
-}
-
-// IKEStatus is what phase 1 agreed on.
-type IKEStatus struct {
-	Mode           string    `json:"mode"`
-	Proposal       string    `json:"proposal"`
-	Authentication string    `json:"authentication"`
-	Peer           string    `json:"peer"`
-	Vendors        []string  `json:"vendors,omitempty"`
-	NAT            string    `json:"nat"` // "none", "us", "gateway", "both"
-	Since          time.Time `json:"since"`
-	Expires        time.Time `json:"expires,omitzero"`
-	// Certificate is the gateway's, where it has one.
-	Certificate *CertificateStatus `json:"certificate,omitempty"`
-}
-
-// CertificateStatus is a certificate in short.
-type CertificateStatus struct {
-	Subject     string    `json:"subject"`
-	Issuer      string    `json:"issuer"`
-	NotBefore   time.Time `json:"not_before"`
-	NotAfter    time.Time `json:"not_after"`
-	Fingerprint string    `json:"fingerprint"` // "sha256:…" of the certificate
-}
-
-// TunnelStatus is what the tunnel carries, and where.
-type TunnelStatus struct {
-	Since         time.Time      `json:"since"`
-	Interface     string         `json:"interface,omitempty"` // "" without privileges
-	Address       netip.Addr     `json:"address"`
-	MTU           int            `json:"mtu"`
-	Encapsulation string         `json:"encapsulation"` // "udp" or "esp"
-	Networks      []netip.Prefix `json:"networks"`
-	Exclude       []netip.Prefix `json:"exclude,omitempty"`
-	Rule          string         `json:"rule"` // which rule made the networks
-	DNS           []netip.Addr   `json:"dns,omitempty"`
-	Domains       []string       `json:"domains,omitempty"`
-	Resolver      string         `json:"resolver,omitempty"`
-	Banner        string         `json:"banner,omitempty"`
-	Proxy         string         `json:"proxy,omitempty"` // SOCKS5 and HTTP
-	Forwards      []string       `json:"forwards,omitempty"`
-}
-
-// SAStatus is one pair of ESP SAs.
-type SAStatus struct {
-	Inbound  string       `json:"inbound"` // SPI in hex
-	Outbound string       `json:"outbound"`
-	Suite    string       `json:"suite"`
-	Local    string       `json:"local"` // selectors
-	Remote   string       `json:"remote"`
-	Since    time.Time    `json:"since"`
-	Rekey    time.Time    `json:"rekey,omitzero"`
-	Expires  time.Time    `json:"expires,omitzero"`
-	In       TrafficCount `json:"in"`
-	Out      TrafficCount `json:"out"`
-}
-
-// TrafficStatus counts inner packets since the tunnel came up.
-type TrafficStatus struct {
-	In  TrafficCount `json:"in"`
-	Out TrafficCount `json:"out"`
-}
-
-// TrafficCount counts one direction.
-type TrafficCount struct {
-	Packets uint64            `json:"packets"`
-	Octets  uint64            `json:"octets"`
-	Dropped map[string]uint64 `json:"dropped,omitempty"` // by reason; those that are 0 left out
-}
+// The exit codes.
+const (
+	ExitOK          = localapi.ExitOK
+	ExitOther       = localapi.ExitOther
+	ExitCredentials = localapi.ExitCredentials
+	ExitTimeout     = localapi.ExitTimeout
+	ExitRefused     = localapi.ExitRefused
+	ExitNetwork     = localapi.ExitNetwork
+	ExitInput       = localapi.ExitInput
+	ExitProfile     = localapi.ExitProfile
+	ExitPermission  = localapi.ExitPermission
+	ExitService     = localapi.ExitService
+	ExitNoProfile   = localapi.ExitNoProfile
+	ExitIdentity    = localapi.ExitIdentity
+	ExitTryLater    = localapi.ExitTryLater
+	ExitInterrupted = localapi.ExitInterrupted
+	ExitTerminated  = localapi.ExitTerminated
+)
 
 func trafficCount(t tun.Traffic) TrafficCount {
 	c := TrafficCount{Packets: t.Packets, Octets: t.Octets}

@@ -14,18 +14,6 @@ import (
 	"postern/xauth"
 )
 
-// VPN5000Status is what a VPN 5000's policy says beside addresses and networks.
-type VPN5000Status struct {
-	RADIUS       string        `json:"radius,omitempty"` // how the password travelled
-	SaveSecrets  bool          `json:"save_secrets"`
-	IPXRefused   bool          `json:"ipx_refused,omitempty"` // the gateway wanted IPX in the tunnel
-	ExcludeLAN   bool          `json:"exclude_local_lan,omitempty"`
-	Keepalive    time.Duration `json:"keepalive_ns,omitempty"`
-	Inactivity   time.Duration `json:"inactivity_ns,omitempty"`
-	Backup       []string      `json:"backup,omitempty"`
-	LeastVersion string        `json:"least_version,omitempty"`
-}
-
 // configureVPN5000 announces what the profile speaks.
 func (s *session) configureVPN5000(cfg *ike.Config) {
 	p := s.profile

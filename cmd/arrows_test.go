@@ -22,6 +22,7 @@ var arrows = map[string][]string{
 	"tun/proxy":              {},
 	"tun/tuntest":            {},
 	"client/profile":         {},
+	"client/profile/formats": {"client/profile"},
 	"client/prompt":          {},
 	"client/secret":          {},
 	"client/token":           {},
@@ -33,13 +34,14 @@ var arrows = map[string][]string{
 	"ike":             {"ike/isakmp"},
 	"ike/iketest":     {"ike", "ike/isakmp"},
 	"tun":             {"tun/esp"},
-	"client/localapi": {"client/profile", "client/prompt"},
+	"client/localapi": {"client/prompt"},
 
 	"xauth": {"ike", "ike/isakmp", "xauth/otp", "client/prompt"},
 	"stamp": {"ike", "ike/isakmp", "client/prompt"},
-	"gui":   {"client/localapi", "client/profile", "client/prompt", "client/secret"},
+	"gui":   {"client/localapi", "client/profile", "client/profile/formats", "client/prompt", "client/secret"},
 
-	"client": {"ike", "ike/isakmp", "ike/pki", "client/token", "xauth", "xauth/otp", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client/profile", "client/prompt", "client/localapi"},
+	"client":         {"ike", "ike/isakmp", "ike/pki", "client/token", "xauth", "xauth/otp", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client/profile", "client/prompt", "client/localapi"},
+	"client/service": {"client", "client/localapi", "client/profile", "client/prompt"},
 	"client/concentrator": {
 		"ike", "ike/isakmp", "ike/pki", "xauth", "xauth/otp", "stamp", "tun", "tun/esp", "tun/hostnet", "client/prompt", "client/concentrator/radius",
 	},
@@ -50,7 +52,7 @@ var arrows = map[string][]string{
 	"cmd": {},
 	"cmd/postern": {
 		"ike", "ike/isakmp", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client", "client/concentrator",
-		"client/localapi", "client/profile", "client/prompt", "client/secret", "client/concentrator/radiusserver",
+		"client/localapi", "client/profile", "client/profile/formats", "client/prompt", "client/secret", "client/service", "client/concentrator/radiusserver",
 	},
 	"cmd/postern-gui":  {"gui", "client/localapi"},
 	"cmd/concentrator": {"client/concentrator"},
