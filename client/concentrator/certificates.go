@@ -315,7 +315,7 @@ func ownName(c *x509.Certificate, id *isakmp.ID) error {
 
 // recogniseCertificate finds the group of a client that proved itself without a
 // pre-shared key, and whose certificate it is. The group is the one that the
-// subject's OU names, or the identity, or the only one with that method.
+// subject's OU names, or the identity, or the only one with that method and authority.
 func (c *Config) recogniseCertificate(info ike.Info, from netip.Addr) (*Group, *User, string, error) {
 	method := methodOf(info.Method)
 	var candidates []*Group
@@ -356,7 +356,7 @@ func (c *Config) recogniseCertificate(info ike.Info, from netip.Addr) (*Group, *
 			return nil, nil, "", fmt.Errorf("no user with a certificate is called %v", info.Peer)
 		}
 	}
-	g, err := choose(candidates, cert, user, info.Peer)
+	g, err := c.choose(candidates, cert, user, info.Peer)
 	if err != nil || cert == nil {
 		return g, nil, "", err
 	}
@@ -369,8 +369,9 @@ func (c *Config) recogniseCertificate(info ike.Info, from netip.Addr) (*Group, *
 	return g, user, cert.Subject.CommonName, nil
 }
 
-// choose is the group of a client among those that it may belong to.
-func choose(candidates []*Group, cert *x509.Certificate, user *User, id isakmp.ID) (*Group, error) {
+// choose is the group of a client among those that it may belong to. Whose OU names a
+// group is never taken for another's.
+func (c *Config) choose(candidates []*Group, cert *x509.Certificate, user *User, id isakmp.ID) (*Group, error) {
 	for _, g := range candidates {
 		switch {
 		case user != nil && user.Group == g.Name,
@@ -383,7 +384,8 @@ func choose(candidates []*Group, cert *x509.Certificate, user *User, id isakmp.I
 			return g, nil
 		}
 	}
-	if len(candidates) == 1 && user == nil {
+	elsewhere := cert != nil && slices.ContainsFunc(cert.Subject.OrganizationalUnit, func(ou string) bool { return c.Groups[ou] != nil })
+	if len(candidates) == 1 && user == nil && !elsewhere {
 		return candidates[0], nil
 	}
 	return nil, fmt.Errorf("no group for %v", id)
