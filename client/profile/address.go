@@ -64,6 +64,9 @@ func ParseGateway(s string) (Gateway, error) {
 }
 
 func gatewayAddress(a netip.Addr, port int) (Gateway, error) {
+	if a.Zone() != "" && !interfaceName.MatchString(a.Zone()) {
+		return Gateway{}, errors.New("names no interface behind the %")
+	}
 	if a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 		return Gateway{}, fmt.Errorf("%s isn't the address of one host", a)
 	}

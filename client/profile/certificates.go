@@ -89,7 +89,7 @@ func parseRSABits(n int64) (int, error) {
 // method checks what the method of phase 1 needs, and has no use for.
 func (r *reader) method(p *Profile) {
 	if p.Auth == AuthPSK {
-		for _, k := range []string{"certificate", "key", "key_passphrase", "key_passphrase_file", "ca", "crl", "gateway_certificate", "gateway_pin", "certificates"} {
+		for _, k := range []string{"certificate", "key", "key_passphrase", "key_passphrase_file", "ca", "crl", "gateway_certificate", "gateway_pin", "certificates.allow_sha1", "certificates.min_rsa_bits"} {
 			if r.has(k) && !r.empty(k) {
 				r.fail(k, `is of no use without auth = "rsa", "hybrid" or another method with certificates`)
 			}
@@ -135,8 +135,10 @@ func (r *reader) empty(key string) bool {
 		return in.GatewayCertificate == ""
 	case "gateway_pin":
 		return in.GatewayPin == ""
-	case "certificates":
-		return !in.Certificates.AllowSHA1 && (!r.has("certificates.min_rsa_bits") || in.Certificates.MinRSABits >= defaultRSABits)
+	case "certificates.allow_sha1":
+		return !in.Certificates.AllowSHA1
+	case "certificates.min_rsa_bits":
+		return in.Certificates.MinRSABits >= defaultRSABits
 	}
 	return false
 }

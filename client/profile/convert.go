@@ -135,8 +135,6 @@ func (r *reader) vpn5000(p *Profile) {
 	case p.RADIUS == "":
 	case p.VPN5000 == Off:
 		r.fail("radius", `wants vpn5000 = "auto" or "required" beside it`)
-	case p.RADIUS != RADIUSCHAP && p.PAPAuthSecret == nil:
-		r.fail("radius", fmt.Sprintf("%q wants pap_auth_secret beside it, for a password never travels in clear", p.RADIUS))
 	case p.User == "":
 		r.fail("radius", "wants user beside it, whose name is the identity of phase 1")
 	case p.Identity == "":

@@ -167,6 +167,7 @@ func TestResolve(t *testing.T) {
 		files       map[string]string // beside the profile
 		credentials map[string]string
 		fd          string
+		keyring     map[string]string
 		secret      string
 		password    string
 		otp         string
@@ -193,6 +194,12 @@ func TestResolve(t *testing.T) {
 		{name: "one-time codes: descriptor", lines: "otp = 'totp'\notp_secret = 'x'", fd: "otp_secret=otpauth://totp/a?secret=b", otp: "otpauth://totp/a?secret=b"},
 		{name: "one-time codes that nobody makes", fd: "otp_secret=x"},
 		{name: "environment isn't a source", lines: "user = 'u'"},
+		{name: "keyring", keyring: map[string]string{"secret": "s", "password": "p"}, secret: "s", password: "p"},
+		{name: "profile before keyring", lines: "secret = 's'\npassword_file = 'a'", files: map[string]string{"a": "p"}, keyring: map[string]string{"secret": "x", "password": "x"}, secret: "s", password: "p"},
+		{name: "descriptor before keyring", fd: "secret=s", keyring: map[string]string{"secret": "x"}, secret: "s"},
+		{name: "hexadecimal keyring", lines: "secret_encoding = 'hex'", keyring: map[string]string{"secret": "4142"}, secret: "AB"},
+		{name: "one-time codes: keyring", lines: "otp = 'totp'", keyring: map[string]string{"otp_secret": "GEZD"}, otp: "GEZD"},
+		{name: "a secret of RADIUS", lines: "vpn5000 = 'auto'\nuser = 'u'\nradius = 'pap'\n", keyring: map[string]string{"pap_auth_secret": "x"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -202,8 +209,17 @@ func TestResolve(t *testing.T) {
 			if tt.fd != "" {
 				s.FD = descriptor(t, tt.fd)
 			}
+			s.Keyring = func(key string) ([]byte, error) {
+				if v, ok := tt.keyring[key]; ok {
+					return []byte(v), nil
+				}
+				return nil, nil
+			}
 			if err := s.Resolve(p); err != nil {
 				t.Fatal(err)
+			}
+			if want := tt.keyring["pap_auth_secret"]; want != string(p.PAPAuthSecret) {
+				t.Errorf("pap_auth_secret %q, want %q", []byte(p.PAPAuthSecret), want)
 			}
 			if string(p.Secret) != tt.secret || string(p.Password) != tt.password {
 				t.Errorf("secret %q, password %q", []byte(p.Secret), []byte(p.Password))
@@ -256,8 +272,9 @@ func TestResolveErrors(t *testing.T) {
 		{name: "NUL", lines: "secret_file = 'a'", files: map[string]string{"a": "hunter2\x00"}, want: "DIR/a: secret: has a NUL character in it"},
 		{name: "not hexadecimal", lines: "secret_file = 'a'\nsecret_encoding = 'hex'", files: file, want: "DIR/a: secret: isn't an even number of hexadecimal digits"},
 		{name: "empty credential", credentials: map[string]string{"office.password": ""}, want: "DIR/credentials/office.password: password: is empty"},
-		{name: "descriptor: unknown word", fd: "secret=s\npasswort=hunter2\n", want: "FD:2: wants secret=…, password=…, otp_secret=… or key_passphrase=…"},
-		{name: "descriptor: no word", fd: "hunter2\n", want: "FD:1: wants secret=…, password=…, otp_secret=… or key_passphrase=…"},
+		{name: "a password in clear", lines: "vpn5000 = 'auto'\nuser = 'alice'\nradius = 'pap'", want: "DIR/office.toml: radius: \"pap\" wants pap_auth_secret beside it, for a password never travels in clear"},
+		{name: "descriptor: unknown word", fd: "secret=s\npasswort=hunter2\n", want: "FD:2: wants secret=…, password=…, otp_secret=…, key_passphrase=… or pap_auth_secret=…"},
+		{name: "descriptor: no word", fd: "hunter2\n", want: "FD:1: wants secret=…, password=…, otp_secret=…, key_passphrase=… or pap_auth_secret=…"},
 		{name: "descriptor: twice", fd: "secret=s\nsecret=hunter2", want: "FD:2: secret: was given before"},
 		{name: "descriptor: empty", fd: "password=\n", want: "FD:1: password: is empty"},
 		{name: "descriptor: too much", fd: "secret=" + strings.Repeat("x", maxLines), want: "FD: delivers 16384 octets or more"},

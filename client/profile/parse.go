@@ -164,9 +164,7 @@ func syntaxError(err error, name string, document []byte) *Error {
 			fault.Key = key
 		}
 	}
-	switch fault.Key {
-	case "", "secret", "password", "otp_secret", "pap_auth_secret", "key_passphrase":
-	default:
+	if fault.Key != "" && !isSecret(fault.Key) {
 		if message := strings.TrimPrefix(d.Error(), "toml: "); !strings.Contains(message, "U+") {
 			fault.Problem += ": " + message
 		}

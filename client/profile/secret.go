@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 )
 
 // Secret is a pre-shared key or a password: the octets themselves, decoded.
@@ -16,6 +17,11 @@ import (
 type Secret []byte
 
 const hidden = "…"
+
+// SecretKeys are the keys whose values are secret.
+var SecretKeys = []string{"secret", "password", "otp_secret", "key_passphrase", "pap_auth_secret"}
+
+func isSecret(key string) bool { return slices.Contains(SecretKeys, key) }
 
 // String returns "…".
 func (Secret) String() string { return hidden }

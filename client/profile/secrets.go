@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -20,16 +19,21 @@ const NoFD = -1
 // the environment: others can see those.
 type Sources struct {
 	// FD is a file descriptor to read to its end and close, NoFD for none; 0
-	// is the standard input. Lines: "secret=…", "password=…", "otp_secret=…" and
-	// "key_passphrase=…", each at most once, everything behind the "=" belonging to
-	// the value.
+	// is the standard input. Lines: "secret=…", "password=…", "otp_secret=…",
+	// "key_passphrase=…" and "pap_auth_secret=…", each at most once, everything behind
+	// the "=" belonging to the value.
 	FD int
 
 	// CredentialsDirectory is a folder that may hold the files NAME.secret,
-	// NAME.password, NAME.otp_secret and NAME.key_passphrase ($CREDENTIALS_DIRECTORY under systemd, which keeps
+	// NAME.password and so on ($CREDENTIALS_DIRECTORY under systemd, which keeps
 	// others out of it); "" for none. NAME is the profile's file name without
 	// ".toml", or else its name.
 	CredentialsDirectory string
+
+	// Keyring returns what a person's keyring has under one of SecretKeys, nil if it
+	// has nothing; nil for no keyring. The slice is Resolve's from then on. The
+	// pre-shared key in it is written as the profile's encoding says.
+	Keyring func(key string) ([]byte, error)
 }
 
 // found is a secret as it was written, and where.
@@ -39,14 +43,15 @@ type found struct {
 	line  int
 }
 
-// Resolve sets p.Secret, p.Password, p.OTPSecret and p.KeyPassphrase from the first
-// place that has them, and reads p.Files:
+// Resolve sets p.Secret, p.Password, p.OTPSecret, p.KeyPassphrase and p.PAPAuthSecret
+// from the first place that has them, and reads p.Files:
 //
 //  1. the descriptor,
 //  2. the folder of credentials,
-//  3. the profile's secret, password, otp_secret and key_passphrase,
+//  3. the profile's secret, password and so on,
 //  4. the files that its secret_file, password_file, otp_secret_file and
-//     key_passphrase_file name.
+//     key_passphrase_file name,
+//  5. the keyring.
 //
 // What this invocation names wins over what the profile says. A value that is
 // nowhere stays nil, for the caller to ask for. The pre-shared key is decoded
@@ -58,24 +63,33 @@ func (s Sources) Resolve(p *Profile) error {
 		return err
 	}
 	defer given.clear()
-	err = s.resolve(p, "secret", p.SecretEncoding, given, p.SecretFile, &p.Secret)
-	if err != nil {
-		return err
-	}
-	err = s.resolve(p, "password", EncodingText, given, p.PasswordFile, &p.Password)
-	if err != nil {
-		return err
-	}
-	if p.Auth.WantsKey() {
-		err = s.resolve(p, "key_passphrase", EncodingText, given, p.KeyPassphraseFile, &p.KeyPassphrase)
-		if err != nil {
+	for _, r := range []struct {
+		key    string
+		used   bool
+		file   string
+		secret *Secret
+	}{
+		{"secret", !p.Auth.WantsKey(), p.SecretFile, &p.Secret},
+		{"password", true, p.PasswordFile, &p.Password},
+		{"key_passphrase", p.Auth.WantsKey(), p.KeyPassphraseFile, &p.KeyPassphrase},
+		{"otp_secret", p.OTP != "", p.OTPSecretFile, &p.OTPSecret},
+		{"pap_auth_secret", p.RADIUS != "", "", &p.PAPAuthSecret},
+	} {
+		encoding := EncodingText
+		if r.key == "secret" {
+			encoding = p.SecretEncoding
+		}
+		if !r.used {
+			continue
+		}
+		if err := s.resolve(p, r.key, encoding, given, r.file, r.secret); err != nil {
 			return err
 		}
 	}
-	if err := readFiles(p); err != nil || p.OTP == "" {
-		return err
+	if p.RADIUS != "" && p.RADIUS != RADIUSCHAP && p.PAPAuthSecret == nil {
+		return &Error{File: p.File, Key: "radius", Problem: fmt.Sprintf("%q wants pap_auth_secret beside it, for a password never travels in clear", p.RADIUS)}
 	}
-	return s.resolve(p, "otp_secret", EncodingText, given, p.OTPSecretFile, &p.OTPSecret)
+	return readFiles(p)
 }
 
 // resolve sets one secret.
@@ -87,6 +101,11 @@ func (s Sources) resolve(p *Profile, key string, e Encoding, given lines, file s
 	}
 	if !ok && err == nil && *to == nil && file != "" {
 		at, ok, err = secretFile(file, key+"_file")
+	}
+	if !ok && err == nil && *to == nil && s.Keyring != nil {
+		at.file = "keyring"
+		at.value, err = s.Keyring(key)
+		ok = at.value != nil
 	}
 	if !ok || err != nil {
 		return err
@@ -199,8 +218,8 @@ func parseLines(data []byte, name string) (lines, error) {
 		}
 		key, value, ok := bytes.Cut(line, []byte("="))
 		fault := &Error{File: name, Line: number}
-		if !ok || !slices.Contains([]string{"secret", "password", "otp_secret", "key_passphrase"}, string(key)) {
-			fault.Problem = "wants secret=…, password=…, otp_secret=… or key_passphrase=…"
+		if !ok || !isSecret(string(key)) {
+			fault.Problem = "wants secret=…, password=…, otp_secret=…, key_passphrase=… or pap_auth_secret=…"
 		} else if _, twice := out[string(key)]; twice {
 			fault.Key, fault.Problem = string(key), "was given before"
 		}
