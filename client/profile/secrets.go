@@ -86,8 +86,8 @@ func (s Sources) Resolve(p *Profile) error {
 			return err
 		}
 	}
-	if p.RADIUS != "" && p.RADIUS != RADIUSCHAP && p.PAPAuthSecret == nil {
-		return &Error{File: p.File, Key: "radius", Problem: fmt.Sprintf("%q wants pap_auth_secret beside it, for a password never travels in clear", p.RADIUS)}
+	if err := p.complete(); err != nil {
+		return err
 	}
 	return readFiles(p)
 }
