@@ -33,6 +33,7 @@ var arrows = map[string][]string{
 
 	"ike":             {"ike/isakmp"},
 	"ike/iketest":     {"ike", "ike/isakmp"},
+	"tun/memnet":      {"tun"},
 	"tun":             {"tun/esp"},
 	"client/localapi": {"client/prompt"},
 
@@ -40,8 +41,9 @@ var arrows = map[string][]string{
 	"stamp": {"ike", "ike/isakmp", "client/prompt"},
 	"gui":   {"client/localapi", "client/profile", "client/profile/formats", "client/prompt", "client/secret"},
 
-	"client":         {"ike", "ike/isakmp", "ike/pki", "client/token", "xauth", "xauth/otp", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client/profile", "client/prompt", "client/localapi"},
-	"client/service": {"client", "client/localapi", "client/profile", "client/prompt"},
+	"client":           {"ike", "ike/isakmp", "ike/pki", "client/token", "xauth", "xauth/otp", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client/profile", "client/prompt", "client/localapi"},
+	"client/diagnosis": {"ike", "ike/isakmp", "tun", "tun/hostnet", "client/localapi", "client/profile", "client/prompt"},
+	"client/service":   {"client", "client/diagnosis", "client/localapi", "client/profile", "client/prompt"},
 	"client/concentrator": {
 		"ike", "ike/isakmp", "ike/pki", "xauth", "xauth/otp", "stamp", "tun", "tun/esp", "tun/hostnet", "client/prompt", "client/concentrator/radius",
 	},
@@ -52,7 +54,7 @@ var arrows = map[string][]string{
 	"cmd": {},
 	"cmd/postern": {
 		"ike", "ike/isakmp", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client", "client/concentrator",
-		"client/localapi", "client/profile", "client/profile/formats", "client/prompt", "client/secret", "client/service", "client/concentrator/radiusserver",
+		"client/diagnosis", "client/localapi", "client/profile", "client/profile/formats", "client/prompt", "client/secret", "client/service", "client/concentrator/radiusserver",
 	},
 	"cmd/postern-gui":  {"gui", "client/localapi"},
 	"cmd/concentrator": {"client/concentrator"},
