@@ -10,7 +10,8 @@ import (
 // receiver is what a UDP socket and a raw one share: one reader, the Tunnel it
 // delivers to, counters, and the latest error.
 type receiver struct {
-	socket *socket
+	socket Socket
+	hint   *hint
 	tunnel atomic.Pointer[Tunnel]
 	closed atomic.Bool
 
@@ -33,14 +34,14 @@ func (r *receiver) Attach(t *Tunnel) { r.tunnel.Store(t) }
 func (r *receiver) Stats() CarrierStats {
 	return CarrierStats{
 		IKE: r.ike.Load(), ESP: r.esp.Load(), Keepalives: r.keepalives.Load(),
-		Short: r.short.Load(), NoTunnel: r.noTunnel.Load(), Errors: r.socket.hint.count.Load(),
+		Short: r.short.Load(), NoTunnel: r.noTunnel.Load(), Errors: r.hint.count.Load(),
 	}
 }
 
 // LastError returns the latest error that the socket reported and outlived, such
 // as "connection refused" after an ICMP message; nil: none so far. It is a hint:
 // whoever can guess the ports can forge such a message. Any goroutine may call it.
-func (r *receiver) LastError() error { return r.socket.hint.get() }
+func (r *receiver) LastError() error { return r.hint.get() }
 
 // Close closes the socket, which ends Serve. Any goroutine may call it, more than
 // once.
@@ -48,7 +49,7 @@ func (r *receiver) Close() error {
 	if r.closed.Swap(true) {
 		return nil
 	}
-	return r.socket.close()
+	return r.socket.Close()
 }
 
 const (
@@ -67,12 +68,12 @@ func (r *receiver) serve(isESP func(d *Datagram) bool) error {
 	packets := make([]Datagram, 0, readBatch)
 	failures := 0
 	for {
-		n, err := r.socket.read(in)
+		n, err := r.socket.Read(in)
 		if err != nil {
 			if r.closed.Load() || errors.Is(err, net.ErrClosed) {
 				return nil
 			}
-			r.socket.hint.set(err)
+			r.hint.set(err)
 			if failures++; failures > restAfter {
 				time.Sleep(rest)
 			}

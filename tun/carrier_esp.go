@@ -28,5 +28,5 @@ func (r *RawESP) SendESP(packets [][]byte, to Path) error {
 	if !to.Remote.Addr().IsValid() {
 		return errors.New("tun: sending ESP: no remote address")
 	}
-	return r.socket.write(packets, to)
+	return r.socket.Write(packets, to)
 }

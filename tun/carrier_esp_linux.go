@@ -24,5 +24,5 @@ func ListenRawESP(local netip.Addr) (*RawESP, error) {
 		conn.Close()
 		return nil, fmt.Errorf("tun: opening ESP on %v: %w", local, err)
 	}
-	return &RawESP{receiver{socket: s}}, nil
+	return &RawESP{receiver{socket: s, hint: &s.hint}}, nil
 }

@@ -29,7 +29,13 @@ func ListenUDP(local netip.AddrPort, f Framing) (*Carrier, error) {
 		conn.Close()
 		return nil, fmt.Errorf("tun: opening UDP %v: %w", local, err)
 	}
-	return &Carrier{receiver: receiver{socket: s}, framing: f, local: local}, nil
+	return &Carrier{receiver: receiver{socket: s, hint: &s.hint}, framing: f, local: local}, nil
+}
+
+// NewCarrier returns a Carrier over a socket that is bound to local. The socket is
+// the Carrier's from now on.
+func NewCarrier(s Socket, local netip.AddrPort, f Framing) *Carrier {
+	return &Carrier{receiver: receiver{socket: s, hint: new(hint)}, framing: f, local: local}
 }
 
 // Serve reads the socket until Close, and then returns nil. Nobody else reads
@@ -63,10 +69,7 @@ func (c *Carrier) LocalAddr() netip.AddrPort { return c.local }
 // SourceFor returns the local address that datagrams to remote come from: what
 // NAT-D hashes. It is invalid when there is no route to remote.
 func (c *Carrier) SourceFor(remote netip.Addr) netip.Addr {
-	if !c.local.Addr().IsUnspecified() {
-		return c.local.Addr()
-	}
-	return sourceFor(remote)
+	return c.socket.Source(remote)
 }
 
 // sourceFor asks the system by connecting a socket, which sends nothing.
@@ -85,7 +88,7 @@ func (c *Carrier) SendIKE(msg []byte, to Path) error {
 	if to.Marker {
 		msg = append(bytes.Clone(nonESPMarker), msg...)
 	}
-	return c.socket.write([][]byte{msg}, to)
+	return c.socket.Write([][]byte{msg}, to)
 }
 
 // SendESP sends ESP packets, in order, one a datagram. An error is that of the
@@ -100,11 +103,11 @@ func (c *Carrier) SendESP(packets [][]byte, to Path) error {
 		}
 		packets = marked
 	}
-	return c.socket.write(packets, to)
+	return c.socket.Write(packets, to)
 }
 
 // SendKeepalive sends a NAT keepalive (RFC 3948, section 2.3).
-func (c *Carrier) SendKeepalive(to Path) error { return c.socket.write([][]byte{keepalive}, to) }
+func (c *Carrier) SendKeepalive(to Path) error { return c.socket.Write([][]byte{keepalive}, to) }
 
 // network is "udp4", or "udp6" for a socket that takes no IPv4.
 func network(name string, a netip.Addr) string {

@@ -27,7 +27,7 @@ type socket struct {
 	portless bool
 
 	hint     hint
-	messages []ipv4.Message // of read
+	messages []ipv4.Message // of Read
 	writers  sync.Pool      // of *writer
 }
 
@@ -39,7 +39,7 @@ type batchConn interface {
 }
 
 // newUDPSocket prepares a UDP socket. hints: the socket has one peer, and ICMP
-// errors about datagrams to it are to be reported by read.
+// errors about datagrams to it are to be reported by Read.
 func newUDPSocket(conn *net.UDPConn, local netip.AddrPort, hints bool) (*socket, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -114,10 +114,10 @@ func (s *socket) setsockopt(level, option, value int) error {
 	return err
 }
 
-// read waits for datagrams and takes as many as are there, at most len(in). Their
+// Read implements Socket: it waits for datagrams and takes as many as are there, at most len(in). Their
 // Data is valid until the next call. ICMP errors become hints: then it returns
 // 0, nil. x/net allocates an address for each datagram.
-func (s *socket) read(in []Datagram) (int, error) {
+func (s *socket) Read(in []Datagram) (int, error) {
 	ms := s.messages[:min(len(in), len(s.messages))]
 	n, err := s.batch.ReadBatch(ms, 0)
 	if err != nil {
@@ -161,7 +161,7 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// writer is what one call of write needs, so that it allocates nothing.
+// writer is what one call of Write needs, so that it allocates nothing.
 type writer struct {
 	messages []ipv4.Message
 	pktinfo  [pktinfoSpace]byte
@@ -204,9 +204,9 @@ func (w *writer) set(to Path, local bool) {
 	}
 }
 
-// write sends each packet as one datagram, and returns the first error. From a
+// Write implements Socket: it sends each packet as one datagram, and returns the first error. From a
 // socket bound to all addresses they leave by the path's local one.
-func (s *socket) write(packets [][]byte, to Path) error {
+func (s *socket) Write(packets [][]byte, to Path) error {
 	w := s.writers.Get().(*writer)
 	defer s.writers.Put(w)
 	w.set(to, s.wildcard() && to.Local.Addr().IsValid() && !to.Local.Addr().IsUnspecified())
@@ -247,4 +247,13 @@ func (s *socket) writeAll(ms []ipv4.Message) error {
 	return first
 }
 
-func (s *socket) close() error { return s.conn.Close() }
+// Source implements Socket.
+func (s *socket) Source(remote netip.Addr) netip.Addr {
+	if !s.local.Addr().IsUnspecified() {
+		return s.local.Addr()
+	}
+	return sourceFor(remote)
+}
+
+// Close implements Socket.
+func (s *socket) Close() error { return s.conn.Close() }

@@ -25,8 +25,8 @@ func newUDPSocket(conn *net.UDPConn, local netip.AddrPort, _ bool) (*socket, err
 	return &socket{conn: conn, local: local, buffer: make([]byte, maxPacket)}, nil
 }
 
-// read waits for a datagram. Its Data is valid until the next call.
-func (s *socket) read(in []Datagram) (int, error) {
+// Read implements Socket: it waits for a datagram. Its Data is valid until the next call.
+func (s *socket) Read(in []Datagram) (int, error) {
 	n, from, err := s.conn.ReadFromUDPAddrPort(s.buffer)
 	if err != nil {
 		return 0, err
@@ -43,8 +43,8 @@ func (s *socket) read(in []Datagram) (int, error) {
 	return 1, nil
 }
 
-// write sends each packet as one datagram, and returns the first error.
-func (s *socket) write(packets [][]byte, to Path) error {
+// Write implements Socket: it sends each packet as one datagram, and returns the first error.
+func (s *socket) Write(packets [][]byte, to Path) error {
 	var first error
 	for _, p := range packets {
 		if _, err := s.conn.WriteToUDPAddrPort(p, to.Remote); err != nil && first == nil {
@@ -54,4 +54,13 @@ func (s *socket) write(packets [][]byte, to Path) error {
 	return first
 }
 
-func (s *socket) close() error { return s.conn.Close() }
+// Source implements Socket.
+func (s *socket) Source(remote netip.Addr) netip.Addr {
+	if !s.local.Addr().IsUnspecified() {
+		return s.local.Addr()
+	}
+	return sourceFor(remote)
+}
+
+// Close implements Socket.
+func (s *socket) Close() error { return s.conn.Close() }
