@@ -1,16 +1,14 @@
 package profile
 
 import (
-	"bytes"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
 )
 
-// Parts are a profile taken apart for another process, which opens none of the
-// person's files: its text, and what its secrets and files hold.
+// Parts are a profile taken apart for another process, which opens none of a person's
+// files: its text, and what its secrets and files hold.
 type Parts struct {
 	TOML    []byte            // without secrets; of files the base names
 	Secrets map[string][]byte // by SecretKeys; the pre-shared key decoded
@@ -27,7 +25,7 @@ func (p *Profile) Parts() Parts {
 	q.SecretFile, q.PasswordFile, q.OTPSecretFile, q.KeyPassphraseFile = "", "", "", ""
 	q.CRL = slices.Clone(p.CRL)
 	for key, f := range q.named() {
-		if f.data != nil {
+		if *f.path != "" && f.data != nil {
 			*f.path, parts.Files[key] = filepath.Base(*f.path), f.data
 		}
 	}
@@ -35,90 +33,23 @@ func (p *Profile) Parts() Parts {
 	return parts
 }
 
-// Join puts a profile together again and checks it as Parse does. It copies what it
-// keeps. Objects in a token are refused unless tokens is true: their URI may name the
-// module to load, so that whoever has more rights than the person must not follow it.
-// Errors are *Error.
-func (parts Parts) Join(tokens bool) (*Profile, error) {
-	p, err := Parse(parts.TOML, "profile.toml")
-	if err != nil {
-		return nil, err
-	}
-	if err := parts.fill(p, tokens); err != nil {
-		p.Clear()
-		return nil, err
-	}
-	return p, nil
-}
-
-func (parts Parts) fill(p *Profile, tokens bool) error {
-	for key, path := range map[string]string{
-		"secret_file": p.SecretFile, "password_file": p.PasswordFile, "otp_secret_file": p.OTPSecretFile, "key_passphrase_file": p.KeyPassphraseFile,
-	} {
-		if path != "" {
-			return &Error{Key: key, Problem: "names a file, which can't be opened from here"}
-		}
-	}
-	for key, octets := range parts.Secrets {
-		to := p.secret(key)
-		if to == nil || len(octets) == 0 || len(octets) > maxSecret {
-			return &Error{Key: cutKey(key), Problem: fmt.Sprintf("isn't a secret of 1 to %d octets", maxSecret)}
-		}
-		to.Clear()
-		*to = bytes.Clone(octets)
-	}
-	named := p.named()
-	for key, f := range named {
-		data, found := parts.Files[key]
-		switch {
-		case InToken(*f.path) && !tokens:
-			return &Error{Key: key, Problem: "is in a token, which can't be opened from here"}
-		case InToken(*f.path):
-		case !found:
-			return &Error{Key: key, Problem: "names a file that didn't come with the profile"}
-		default:
-			f.set(bytes.Clone(data))
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(parts.Files)) {
-		if _, ok := named[key]; !ok {
-			return &Error{Key: cutKey(key), Problem: "came with a file that the profile doesn't name"}
-		}
-	}
-	return p.complete()
-}
-
-// secret is where p keeps the secret of a key, nil for another key.
-func (p *Profile) secret(key string) *Secret {
-	return map[string]*Secret{
-		"secret": &p.Secret, "password": &p.Password, "otp_secret": &p.OTPSecret, "key_passphrase": &p.KeyPassphrase, "pap_auth_secret": &p.PAPAuthSecret,
-	}[key]
-}
-
-// namedFileOf is a file that a profile names: its path in the profile, what it holds,
-// and how to set that.
-type namedFileOf struct {
+// fileOf is a file that a profile names: where its path stands, and what it holds.
+type fileOf struct {
 	path *string
 	data []byte
-	set  func([]byte)
 }
 
-// named are the files that p's certificates need, by key.
-func (p *Profile) named() map[string]namedFileOf {
-	files := &p.Files
-	out := map[string]namedFileOf{
-		"certificate":         {&p.Certificate, files.Certificate, func(b []byte) { files.Certificate = b }},
-		"key":                 {&p.Key, files.Key, func(b []byte) { files.Key = b }},
-		"ca":                  {&p.CA, files.CA, func(b []byte) { files.CA = b }},
-		"gateway_certificate": {&p.GatewayCertificate, files.GatewayCertificate, func(b []byte) { files.GatewayCertificate = b }},
+// named are the files that p's certificates need, by key. What is in a token isn't one.
+func (p *Profile) named() map[string]fileOf {
+	out := map[string]fileOf{
+		"certificate":         {&p.Certificate, p.Files.Certificate},
+		"key":                 {&p.Key, p.Files.Key},
+		"ca":                  {&p.CA, p.Files.CA},
+		"gateway_certificate": {&p.GatewayCertificate, p.Files.GatewayCertificate},
 	}
-	for i := range p.CRL {
-		if len(files.CRL) <= i {
-			files.CRL = append(slices.Clip(files.CRL), nil)
-		}
-		out["crl."+strconv.Itoa(i)] = namedFileOf{&p.CRL[i], files.CRL[i], func(b []byte) { files.CRL[i] = b }}
+	for i := range min(len(p.CRL), len(p.Files.CRL)) {
+		out["crl."+strconv.Itoa(i)] = fileOf{&p.CRL[i], p.Files.CRL[i]}
 	}
-	maps.DeleteFunc(out, func(_ string, f namedFileOf) bool { return *f.path == "" })
 	return out
 }
 
