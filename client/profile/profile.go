@@ -5,7 +5,8 @@
 // may read them; keys.go, parse.go and convert.go from TOML to the model;
 // proposal.go and label.go algorithms; address.go hosts, networks, identities;
 // secret.go and secrets.go pre-shared keys and passwords; weak.go what deserves
-// a warning.
+// a warning; marshal.go from the model to TOML, store.go folders of profiles,
+// parts.go a profile for another process.
 //
 // Keys of features that this version doesn't have are known, so that a profile
 // can be carried between versions, and refused with "not yet" when they are set
@@ -148,7 +149,7 @@ type Profile struct {
 	// RADIUS (radius) is how the user's password travels in the VPN 5000's RADIUS
 	// step before phase 1: "pap", "chap" or "challenge", no other one is answered;
 	// "" (default) answers none. PAPAuthSecret (pap_auth_secret) is the secret that
-	// protects it, which only "chap" can do without. The identity is the user's
+	// protects it, which only "chap" can do without; it may come from elsewhere. The identity is the user's
 	// name, of type "key-id" unless the profile says otherwise.
 	RADIUS        string
 	PAPAuthSecret Secret
