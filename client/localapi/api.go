@@ -1,10 +1,18 @@
 // Package localapi is how programs of this machine talk to postern's daemon: HTTP and
 // JSON over a Unix socket (a named pipe on Windows).
 //
-// Files: api.go the calls and what they carry; status.go and reason.go what a connection
-// is told in; server.go the daemon's end, over a Backend; client.go the caller's end;
-// peer_*.go who a caller is. The same calls are described for other languages in
-// openapi.json.
+//	api.go            the calls and what they carry
+//	status.go         a connection, as it is told
+//	reason.go         why something didn't work
+//	octets.go         octets that may be secret
+//	diagnosis.go      probe and doctor
+//	server.go         the daemon's end, over a Backend: whom it serves, what it refuses
+//	calls.go          each call; stream.go those that last; metrics.go for Prometheus
+//	request.go        a request's body, read strictly
+//	listener.go       connections counted; peer_*.go whose they are
+//	client.go         the caller's end
+//	socket.go         where the two meet; socket_*.go on each system
+//	openapi.json      the same calls for other languages
 package localapi
 
 import (
@@ -12,8 +20,15 @@ import (
 	"time"
 )
 
-// MaxMessage bounds a request's body, in octets. Chosen here.
-const MaxMessage = 64 << 10
+const (
+	// MaxMessage bounds a request's body, in octets. Chosen here.
+	MaxMessage = 64 << 10
+	// Host is what requests name in their Host header, or nothing: a web page that a
+	// browser was led to can't. Chosen here.
+	Host = "postern"
+	// Group has the people who may control system profiles.
+	Group = "postern"
+)
 
 // Snapshot is everything that a caller may know, always whole.
 type Snapshot struct {
@@ -49,6 +64,12 @@ type ProfileInfo struct {
 	Gateway     string `json:"gateway"`
 	Autoconnect bool   `json:"autoconnect,omitempty"`
 	Problem     string `json:"problem,omitempty"` // why it can't be used
+}
+
+// ProfilesReply lists profiles.
+type ProfilesReply struct {
+	Schema   int           `json:"schema"` // 1
+	Profiles []ProfileInfo `json:"profiles"`
 }
 
 // Document is a person's own profile, as their own program read it: the daemon opens
@@ -114,19 +135,32 @@ type LogRequest struct {
 	Follow bool   `json:"follow,omitempty"`
 }
 
+// VersionReply says which daemon answers.
+type VersionReply struct {
+	Schema  int    `json:"schema"` // 1
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+}
+
 // Caller is who asks, as the kernel says.
 type Caller struct {
-	UID  uint32
-	GIDs []uint32
+	UID  uint32   // 0 is root, or one of Windows' administrators
+	GIDs []uint32 // the primary one and the supplementary ones
 	PID  int32
 	Name string // of the user, or the number
 }
 
 // Backend is the daemon behind the calls. All methods may be called concurrently. An
-// error that is a *Reason reaches the caller as it is.
+// error that is a *Reason reaches the caller as it is; of another one the caller reads
+// the text. A request is well-formed: names are short and without control characters,
+// one of two alternatives is there. Its Octets are cleared as soon as the method
+// returns, so that whoever needs them for longer copies them.
 type Backend interface {
 	// Snapshot returns what the caller may know, and a channel that is closed at the
-	// next change.
+	// next change. Counters alone are no change: who watches asks once a second while
+	// a tunnel is up.
 	Snapshot(Caller) (Snapshot, <-chan struct{})
 	Profiles(Caller) ([]ProfileInfo, error)
 	Connect(context.Context, Caller, ConnectRequest) (ConnectReply, error)
@@ -134,7 +168,8 @@ type Backend interface {
 	Reconnect(context.Context, Caller, TunnelRequest) error
 	Answer(context.Context, Caller, AnswerRequest) error
 	// Log calls line for each line that the caller may read, until ctx ends or, without
-	// Follow, there are no more.
+	// Follow, there are no more. line may block for as long as the caller doesn't read;
+	// an error from it ends Log.
 	Log(ctx context.Context, c Caller, r LogRequest, line func(LogLine) error) error
 	Probe(context.Context, Caller, ProbeRequest) (*ProbeReport, error)
 	Doctor(context.Context, Caller, DoctorRequest) (*DoctorReport, error)

@@ -1,7 +1,15 @@
 package localapi
 
-// Reason is why a connection isn't up: a code for scripts, which is a contract,
-// and a sentence for a person with what to try next.
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"postern/client/prompt"
+)
+
+// Reason is why a connection isn't up, or why a call failed: a code for scripts, which
+// is a contract, and a sentence for a person with what to try next.
 type Reason struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`          // what happened, with its likely cause
@@ -35,3 +43,94 @@ const (
 	ExitInterrupted = 130
 	ExitTerminated  = 143
 )
+
+// Codes of a Reason that belong to the calls; those of a connection are package
+// client's.
+const (
+	CodeRequest       = "request"         // a call that no program of ours makes: malformed, or from a web page
+	CodeProfile       = "profile"         // a profile that can't be used
+	CodeNotPermitted  = "not_permitted"   // the caller may not
+	CodeNoSuchProfile = "no_such_profile" // or not one that the caller may know of
+	CodeNoSuchTunnel  = "no_such_tunnel"  // likewise
+	CodeStalePrompt   = "stale_prompt"    // an answer to a question that is no longer asked
+	CodeTooLarge      = "too_large"       // a request over MaxMessage
+	CodeUnsupported   = "unsupported"     // this daemon can't
+	CodeBusy          = "busy"            // too many connections to the daemon
+	CodeOther         = "other"
+	CodeNoService     = "no_service"    // nobody listens, or the daemon ended meanwhile
+	CodeWrongService  = "wrong_service" // what listens isn't a postern that we understand
+)
+
+// httpStatus is the HTTP status that a Reason travels with.
+func (r *Reason) httpStatus() int {
+	switch r.Code {
+	case CodeRequest, CodeProfile:
+		return http.StatusBadRequest
+	case CodeNotPermitted:
+		return http.StatusForbidden
+	case CodeNoSuchProfile, CodeNoSuchTunnel:
+		return http.StatusNotFound
+	case CodeStalePrompt:
+		return http.StatusConflict
+	case CodeTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case CodeUnsupported:
+		return http.StatusNotImplemented
+	case CodeBusy:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// NotPermitted says that the caller may not do something, for example "connect", and
+// names the command that changes it.
+func NotPermitted(c Caller, what string) *Reason {
+	return &Reason{
+		Code: CodeNotPermitted, Exit: ExitPermission,
+		Message: fmt.Sprintf("%s may not %s here: that is for root and the group %s.", prompt.Clean(c.Name, 64), what, Group),
+		Try:     "Run: sudo usermod -aG " + Group + " " + word(c.Name) + " - and log in again.",
+	}
+}
+
+// word writes a name as one word of a shell.
+func word(s string) string {
+	s = prompt.Clean(s, 256)
+	plain := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-@+", r)
+	}
+	if s != "" && s[0] != '-' && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// NoSuchProfile says that a profile isn't there, or isn't the caller's to know.
+func NoSuchProfile(name string) *Reason {
+	return &Reason{
+		Code: CodeNoSuchProfile, Exit: ExitNoProfile,
+		Message: fmt.Sprintf("There is no profile %q.", prompt.Clean(name, 64)), Try: "List those there are with: postern list",
+	}
+}
+
+// NoSuchTunnel says that a connection isn't there, or isn't the caller's to know.
+func NoSuchTunnel(name string) *Reason {
+	return &Reason{
+		Code: CodeNoSuchTunnel, Exit: ExitNoProfile,
+		Message: fmt.Sprintf("There is no connection %q.", prompt.Clean(name, 64)), Try: "List those there are with: postern status",
+	}
+}
+
+// StalePrompt says that an answer came for a question that is no longer asked.
+func StalePrompt() *Reason {
+	return &Reason{Code: CodeStalePrompt, Exit: ExitInput, Message: "That question isn't asked any more.", Try: "Answer the one that is asked now."}
+}
+
+// Unsupported says that this daemon can't do something, for example "forward ports".
+func Unsupported(what string) *Reason {
+	return &Reason{Code: CodeUnsupported, Exit: ExitOther, Message: "This service can't " + what + "."}
+}
+
+// malformed says that a call isn't one that we know.
+func malformed(format string, args ...any) *Reason {
+	return &Reason{Code: CodeRequest, Exit: ExitProfile, Message: "The request isn't understood: " + fmt.Sprintf(format, args...) + "."}
+}
