@@ -152,7 +152,8 @@ func remove(name, user, system string) (string, error) {
 		err = os.Remove(path)
 	}
 	if err == nil {
-		return path, syncFolder(user)
+		syncFolder(user)
+		return path, nil
 	}
 	if user != "" && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
@@ -190,7 +191,8 @@ func WriteFile(path string, data []byte, replace bool) error {
 	if err := moveTo(path, f.Name(), replace); err != nil {
 		return err
 	}
-	return syncFolder(folder)
+	syncFolder(folder)
+	return nil
 }
 
 // moveTo gives a finished file its name. A new link fails where there is one, in one
@@ -208,13 +210,10 @@ func moveTo(path, temporary string, replace bool) error {
 	return os.Rename(temporary, path)
 }
 
-// syncFolder makes a folder's entries last. Windows has no such call.
-func syncFolder(folder string) error {
-	f, err := os.Open(folder)
-	if err != nil {
-		return nil
+// syncFolder makes a folder's entries last, where the system and the file system can.
+func syncFolder(folder string) {
+	if f, err := os.Open(folder); err == nil {
+		_ = f.Sync()
+		_ = f.Close()
 	}
-	defer f.Close()
-	_ = f.Sync() // which some file systems refuse, too
-	return nil
 }
