@@ -43,6 +43,7 @@
 //	  proposal.go         phase 1 proposals              RFC 2409, section 5
 //	  esp_proposal.go     ESP proposals                  RFC 2407, section 4.5
 //	  random.go           cookies and nonces
+//	  probe.go            what asks a gateway without making an SA
 //	  keylog.go, error.go
 //
 // # Reading
