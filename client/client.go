@@ -40,6 +40,8 @@ type Options struct {
 	// StateDir keeps what must be put back after a crash, and the gateways that were
 	// trusted at first sight.
 	StateDir string
+	// Known is the file of those gateways; "": known_gateways in StateDir.
+	Known string
 	// Rootless, if not nil, leaves the host's network alone: the tunnel ends in an
 	// IP stack of our own.
 	Rootless *Rootless
@@ -89,7 +91,8 @@ func New(p *profile.Profile, o Options) *Client {
 	}
 	c := &Client{profile: p, options: o, log: o.Log, changed: make(chan struct{}), redial: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
 	c.status = Status{Schema: 1, Profile: p.Name, State: Down, Since: time.Now(), Warnings: p.Weak()}
-	if o.StateDir != "" {
+	c.known.path = o.Known
+	if o.Known == "" && o.StateDir != "" {
 		c.known.path = filepath.Join(o.StateDir, knownFile)
 	}
 	return c
