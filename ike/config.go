@@ -79,10 +79,17 @@ type Config struct {
 	// phase 1; where Accept's does, the peer is told AUTHENTICATION-FAILED.
 	Prelude func(context.Context, *Prelude) error
 
+	// Patience is how long Dial waits for the answer to its first message; 0: 31 s.
+	Patience time.Duration
+
 	// DPD is how long a silent peer is trusted before it is probed; 0: for ever.
 	DPD time.Duration
 	// Alive, if not nil, is when the peer last proved to live by traffic of its own.
 	Alive func() time.Time
+
+	// Suspect, if not nil, hears that three probes in a row weren't answered, long
+	// before the peer is taken for dead. It runs as Notify does.
+	Suspect func(*SA)
 
 	// Transaction answers a Transaction exchange that the peer begins (XAuth,
 	// pushed Mode Config). It has a goroutine of its own and may take its time: no

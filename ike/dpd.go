@@ -21,7 +21,8 @@ type dpd struct {
 // each way is taken for dead once in 400 times.
 const (
 	maxProbes = 9                      // unanswered: the peer is dead
-	hintPace  = 500 * time.Millisecond // between probes after a hint
+	suspected = 3                      // unanswered: Config.Suspect hears of it
+	hintPace  = 500 * time.Millisecond // between the first of them after a hint
 	hintPause = 5 * time.Second        // a hint soon after a probe says nothing
 )
 
@@ -42,7 +43,7 @@ func (sa *SA) planLook() {
 	pause := max(sa.cfg.DPD-time.Since(sa.lastAlive()), time.Second)
 	if sa.dpd.unanswered > 0 {
 		pause = min(max(sa.cfg.DPD/5, time.Second), 5*time.Second)
-		if sa.dpd.suspicious {
+		if sa.dpd.suspicious && (sa.cfg.Suspect == nil || sa.dpd.unanswered <= suspected) {
 			pause = hintPace
 		}
 	}
@@ -69,6 +70,9 @@ func (sa *SA) look() {
 		d.answered()
 	}
 	idle := time.Since(alive) >= sa.cfg.DPD
+	if d.unanswered == suspected && sa.cfg.Suspect != nil {
+		sa.cfg.Suspect(sa)
+	}
 	switch {
 	case d.unanswered == maxProbes:
 		sa.end(ErrDead)
@@ -84,6 +88,24 @@ func (sa *SA) probe() {
 	d.unanswered++
 	d.lastProbe = time.Now()
 	_ = sa.inform(sa.probePayload(isakmp.NotifyRUThere, uint32b(d.sequence)))
+}
+
+// Probes says whether the peer is probed at all: it speaks RFC 3706, and so do we.
+func (sa *SA) Probes() bool { return sa.probes() }
+
+// Suspect says that something hints at a peer that has forgotten us. It is asked
+// at once whether it lives, unless it was a moment ago.
+func (sa *SA) Suspect() { sa.call(sa.suspect) }
+
+// Probe asks the peer at once whether it lives, whatever was heard of it: our
+// network has changed, or the machine slept.
+func (sa *SA) Probe() {
+	sa.call(func() {
+		if sa.probes() {
+			sa.dpd.unanswered, sa.dpd.suspicious = 0, true
+			sa.dpd.clock.Reset(0)
+		}
+	})
 }
 
 // suspect makes the next look come at once and probe whatever was heard. Anybody

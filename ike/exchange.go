@@ -45,6 +45,8 @@ type exchange struct {
 	sent  []byte // our last message
 	holds holds  // if not nil, tells await to wait without repeating
 
+	patience time.Duration // of the next wait for an answer to a question of ours; 0: the constant
+
 	firstSent, firstReceived []byte
 	sentHint                 int // its number
 	accepted                 [][sha256.Size]byte
@@ -175,6 +177,9 @@ func (x *exchange) await(ctx context.Context, accept acceptFunc, pause func(time
 	began := time.Now()
 	x.refused, x.hintAt = nil, time.Time{}
 	limit := patience
+	if x.patience > 0 {
+		limit = x.patience
+	}
 	if pause == nil {
 		limit = 2 * patience // the peer's schedule may be slower than ours
 	}

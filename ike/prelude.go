@@ -249,7 +249,9 @@ func (p *phase1) begin(ctx context.Context, accept acceptFunc, payloads ...isakm
 			}
 		}()
 	}
+	p.x.patience = p.cfg.Patience
 	m, err := p.x.await(ctx, accept, p.x.schedule())
+	p.x.patience = 0
 	cancel(nil)
 	<-ended
 	p.preludeInbox, p.x.holds = nil, nil

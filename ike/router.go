@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"postern/ike/isakmp"
 )
@@ -41,7 +42,8 @@ const (
 // Router shares one way of sending and receiving between SAs: it knows them by
 // their cookies. It is safe for concurrent use.
 type Router struct {
-	send func(msg []byte, to Path) error
+	send  func(msg []byte, to Path) error
+	stray atomic.Pointer[func(Datagram)]
 
 	mu        sync.Mutex
 	closed    bool
@@ -96,8 +98,14 @@ func (r *Router) Deliver(octets []byte, from Path) {
 		case w.inbox <- Datagram{octets, from}:
 		default:
 		}
+	} else if f := r.stray.Load(); f != nil {
+		(*f)(Datagram{octets, from})
 	}
 }
+
+// OnStray makes f hear of datagrams that belong to no SA: anybody may have sent
+// them. It runs in the goroutine of Deliver, and must be quick.
+func (r *Router) OnStray(f func(Datagram)) { r.stray.Store(&f) }
 
 // find is the wire of the SA that a datagram belongs to, a new one for a first
 // message, or nil.
@@ -188,6 +196,9 @@ func (w *Wire) Close() {
 	}
 	r.settle(w)
 }
+
+// Remote is where a peer that begins a phase 1 seems to be.
+func (w *Wire) Remote() netip.AddrPort { return w.peer.remote }
 
 // established takes the wire off the half-open ones.
 func (w *Wire) established() {

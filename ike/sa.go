@@ -310,6 +310,17 @@ func (sa *SA) Follow(remote netip.AddrPort) {
 	}
 }
 
+// Move makes the SA speak from another address of ours: that of the network that
+// the way to the peer leads through now.
+func (sa *SA) Move(local netip.AddrPort) {
+	p := sa.Path()
+	p.Local = local
+	sa.link.path.Store(&p)
+}
+
+// Heard is when the last authenticated message came.
+func (sa *SA) Heard() time.Time { return sa.link.lastHeard() }
+
 // Done is closed when the SA has ended; Err says why.
 func (sa *SA) Done() <-chan struct{} { return sa.ctx.Done() }
 

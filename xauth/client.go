@@ -20,6 +20,10 @@ import (
 // gives up, and only the gateway can repeat it.
 const gatewayPatience = 165 * time.Second
 
+// againPatience is how long a gateway is waited for that may not ask at all. Chosen
+// here: some lose their first question and repeat it after 4 s.
+const againPatience = 10 * time.Second
+
 // ClientConfig is what is known of the user before a login.
 type ClientConfig struct {
 	Title    string // of the prompts, such as "office: log in"
@@ -31,6 +35,10 @@ type ClientConfig struct {
 
 	Ask      prompt.Func // nil: nobody can be asked
 	Optional bool        // a STATUS of OK is believed before anything was asked
+
+	// Again: a user who is logged in renews phase 1. A gateway that asks nothing for
+	// 10 s, or says OK at once, is content with the first login.
+	Again bool
 
 	// Patience is how long a silent gateway is waited for, and how long a person
 	// may take for an answer; 0: 165 s.
@@ -297,7 +305,7 @@ func (c *Client) settle(ok bool, message string) {
 	switch {
 	case !ok:
 		c.finish(&RefusedError{Message: message})
-	case !c.answered && !c.cfg.Optional:
+	case !c.answered && !c.cfg.Optional && !c.cfg.Again:
 		c.finish(ErrUnasked)
 	default:
 		c.finish(nil)
@@ -333,7 +341,7 @@ func (c *Client) failed() error {
 // The time that a person takes isn't counted as the gateway's.
 func (c *Client) Wait(ctx context.Context, sa *ike.SA) error {
 	began := time.Now()
-	silence := time.NewTimer(c.cfg.Patience)
+	silence := time.NewTimer(c.remaining(began))
 	defer silence.Stop()
 	for {
 		select {
@@ -348,7 +356,10 @@ func (c *Client) Wait(ctx context.Context, sa *ike.SA) error {
 			return context.Cause(ctx)
 		case <-silence.C:
 			rest := c.remaining(began)
-			if rest <= 0 {
+			switch {
+			case rest <= 0 && c.content():
+				return nil
+			case rest <= 0:
 				return c.silent(began)
 			}
 			silence.Reset(rest)
@@ -363,10 +374,35 @@ func (c *Client) remaining(began time.Time) time.Duration {
 	if c.open != nil {
 		return c.cfg.Patience
 	}
+	patience := c.cfg.Patience
+	if c.quiet.IsZero() && c.cfg.Again {
+		patience = againPatience
+	}
 	if c.quiet.After(began) {
 		began = c.quiet
 	}
-	return c.cfg.Patience - time.Since(began)
+	return patience - time.Since(began)
+}
+
+// content says whether the gateway asked nothing, and needn't.
+func (c *Client) content() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cfg.Again && c.quiet.IsZero()
+}
+
+// Silence is how long it has been the gateway's turn; 0 while a question of its
+// own is being answered. began is when the waiting for its first one began.
+func (c *Client) Silence(began time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open != nil {
+		return 0
+	}
+	if c.quiet.After(began) {
+		began = c.quiet
+	}
+	return time.Since(began)
 }
 
 // silent is the error for a gateway that doesn't go on.

@@ -3,6 +3,7 @@ package xauth
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -17,9 +18,10 @@ import (
 
 // Request is what a client tells of itself when it asks for a configuration.
 type Request struct {
-	Version  string // APPLICATION_VERSION; empty: "postern"
-	Hostname string // for the gateway's DNS; empty: not told
-	NATTPort bool   // ask for the port of Cisco's own UDP encapsulation
+	Version  string     // APPLICATION_VERSION; empty: "postern"
+	Hostname string     // for the gateway's DNS; empty: not told
+	Address  netip.Addr // IPv4, which we had and would like to keep; invalid: any
+	NATTPort bool       // ask for the port of Cisco's own UDP encapsulation
 }
 
 // configuration is the REQUEST. Chosen here: vpnc's list, which gateways of all
@@ -30,8 +32,12 @@ func (r Request) configuration() isakmp.Configuration {
 	if version == "" {
 		version = "postern"
 	}
+	var wanted []byte
+	if r.Address.Is4() {
+		wanted = r.Address.AsSlice()
+	}
 	as := []isakmp.Attribute{
-		isakmp.TLV(isakmp.AttrInternalIP4Address, nil),
+		isakmp.TLV(isakmp.AttrInternalIP4Address, wanted),
 		isakmp.TLV(isakmp.AttrInternalIP4Netmask, nil),
 		isakmp.TLV(isakmp.AttrInternalIP4DNS, nil),
 		isakmp.TLV(isakmp.AttrInternalIP4NBNS, nil),
