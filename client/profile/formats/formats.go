@@ -79,7 +79,9 @@ type importer struct {
 }
 
 // importers are asked in this order whether a file is theirs.
-var importers = []importer{}
+var importers = []importer{
+	fritzboxBackup, fritzbox, swanctl, libreswan, strongswan, racoon,
+}
 
 // Formats lists the names of the formats that Import reads.
 func Formats() []string {
