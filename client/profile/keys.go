@@ -163,13 +163,20 @@ func describe(kind unstable.Kind) string {
 
 // unknown says which key was perhaps meant.
 func unknown(key string) string {
-	best, least := "", -1
-	for _, k := range slices.Sorted(maps.Keys(keys)) {
-		if d := distance(cutKey(key), k); least < 0 || d < least {
-			best, least = k, d
+	best, _ := Nearest(cutKey(key), slices.Sorted(maps.Keys(keys)))
+	return fmt.Sprintf("unknown key; the nearest known one is %q", best)
+}
+
+// Nearest returns the first of some words that is least different from another, and by
+// how many characters (Levenshtein); "" and -1 where there are none.
+func Nearest(word string, words []string) (best string, least int) {
+	least = -1
+	for _, w := range words {
+		if d := distance(word, w); least < 0 || d < least {
+			best, least = w, d
 		}
 	}
-	return fmt.Sprintf("unknown key; the nearest known one is %q", best)
+	return best, least
 }
 
 // cutKey shortens an unknown key, which may be anything and of any length, to

@@ -25,8 +25,9 @@ import (
 
 // demoFlags are the flags of demo.
 type demoFlags struct {
-	mode, auth          string
-	json, keep, verbose bool
+	globals
+	mode, auth string
+	keep       bool
 }
 
 func demoCommand() *cobra.Command {
@@ -39,14 +40,15 @@ over real UDP sockets, fetch the page behind the gateway through the tunnel, and
 what was negotiated and moved. It needs no privileges and changes nothing here: both ends
 of the tunnel are IP stacks in this process.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return demo(cmd.OutOrStdout(), &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.globals = globalsOf(cmd)
+			return demo(cmd.OutOrStdout(), &f)
+		},
 	}
 	fs := cmd.Flags()
 	fs.StringVar(&f.mode, "mode", "main", "the phase 1 exchange: main or aggressive")
 	fs.StringVar(&f.auth, "auth", authXAuth, "how the user logs in: xauth (name and password), radius (the gateway asks an embedded\nRADIUS server, which has a question of its own), securid (a passcode, a new PIN, the next tokencode),\nstamp (the VPN 5000's own exchanges: RADIUS before phase 1, SecurID after it, a policy in Quick Mode)")
-	fs.BoolVar(&f.json, "json", false, "print one JSON object: the status and what was fetched")
 	fs.BoolVar(&f.keep, "keep", false, "stay up, with a proxy address to try in a browser")
-	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log every message of the client's, in the RFC's notation")
 	return cmd
 }
 
@@ -78,6 +80,9 @@ func demo(out io.Writer, f *demoFlags) error {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
+	if f.quiet && !f.json {
+		out = io.Discard
+	}
 	out = &oneAtATime{out: out}
 	said := out
 	if f.json {

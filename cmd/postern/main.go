@@ -1,7 +1,7 @@
 // Command postern connects to the VPN concentrators that speak IKEv1.
 //
-// One file a verb: run.go, show_profile.go, demo.go, version.go. ask.go asks on the
-// terminal, show.go shows a connection there, notify.go tells systemd.
+// One file a verb. global.go has the flags that all of them have, ask.go asks on the
+// terminal, show.go shows a connection there and table.go tables, notify.go tells systemd.
 package main
 
 import (
@@ -15,16 +15,29 @@ import (
 )
 
 func main() {
-	root := &cobra.Command{
-		Use:           "postern",
-		Short:         "A VPN client for IKEv1 gateways: Cisco, FortiGate, SonicWall, Juniper, Fritz!Box and their like",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
-	root.AddCommand(runCommand(), showCommand(), demoCommand(), versionCommand())
-	if err := root.Execute(); err != nil {
+	if err := newRoot().Execute(); err != nil {
 		os.Exit(fail(err))
 	}
+}
+
+// newRoot is the command with all its verbs.
+func newRoot() *cobra.Command {
+	root := group(&cobra.Command{
+		Use:               "postern",
+		Short:             "A VPN client for IKEv1 gateways: Cisco, FortiGate, SonicWall, Juniper, Fritz!Box and their like",
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	})
+	addGlobals(root)
+	root.SetFlagErrorFunc(unknownFlag)
+	root.AddCommand(
+		runCommand(),
+		showCommand(),
+		demoCommand(),
+		versionCommand(),
+	)
+	return root
 }
 
 // fail prints what went wrong, for a person, and returns the exit code.

@@ -21,13 +21,13 @@ import (
 
 // runFlags are the flags of run.
 type runFlags struct {
-	json, noPrompt, verbose, quiet bool
-	rootless                       bool
-	socks                          string
-	forwards                       []string
-	secretsFD, answersFD           int
-	keylog                         string
-	stateDir                       string
+	globals
+	noPrompt, rootless   bool
+	socks                string
+	forwards             []string
+	secretsFD, answersFD int
+	keylog               string
+	stateDir             string
 }
 
 func runCommand() *cobra.Command {
@@ -63,13 +63,13 @@ than the profile demands, 130 and 143 interrupted before the connection was up.`
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd.OutOrStdout(), args[0], &f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.globals = globalsOf(cmd)
+			return run(cmd.OutOrStdout(), args[0], &f)
+		},
 	}
 	fs := cmd.Flags()
-	fs.BoolVar(&f.json, "json", false, "print the status as one JSON object a line, whenever it changes")
 	fs.BoolVar(&f.noPrompt, "no-prompt", false, "never ask; what isn't stored is an error")
-	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log every message, in the RFC's notation")
-	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print errors only")
 	fs.BoolVar(&f.rootless, "rootless", false, "need no privileges: leave the host's network alone and offer a proxy into the tunnel")
 	fs.StringVar(&f.socks, "socks", "", "with --rootless: where the SOCKS5 and HTTP proxy listens (default 127.0.0.1:1080)")
 	fs.StringArrayVar(&f.forwards, "forward", nil, "with --rootless: a port forward into the tunnel, such as 8080:10.20.0.1:80; may repeat")

@@ -16,7 +16,10 @@ import (
 )
 
 // showFlags are the flags of show.
-type showFlags struct{ all, json bool }
+type showFlags struct {
+	globals
+	all bool
+}
 
 func showCommand() *cobra.Command {
 	var f showFlags
@@ -34,10 +37,12 @@ Exit codes: 0, 7 profile wrong, 10 no such profile.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return showProfile(cmd.OutOrStdout(), args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.globals = globalsOf(cmd)
+			return showProfile(cmd.OutOrStdout(), args[0], f)
+		},
 	}
 	cmd.Flags().BoolVar(&f.all, "all", false, "show the defaults too")
-	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object")
 	return cmd
 }
 
@@ -62,7 +67,7 @@ func showProfile(out io.Writer, name string, f showFlags) error {
 		return client.Explain(err)
 	}
 	warnings = append(p.Weak(), warnings...)
-	settings := p.Settings(f.all)
+	settings := p.Settings(f.all || f.verbose)
 	if f.json {
 		v := shownProfile{Schema: 1, File: p.File, Settings: map[string]string{}, Certificates: certs, Warnings: warnings}
 		for _, s := range settings {
