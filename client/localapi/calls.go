@@ -145,7 +145,7 @@ func query(r *http.Request, known map[string]func(string) error) error {
 // logRequest reads a LogRequest from a query.
 func logRequest(r *http.Request) (l LogRequest, err error) {
 	err = query(r, map[string]func(string) error{
-		"tunnel": func(v string) error { l.Tunnel = v; return checkName("tunnel", v) },
+		"tunnel": func(v string) error { l.Tunnel = v; return checkNames("tunnel", v) },
 		"follow": func(v string) (err error) {
 			if l.Follow, err = strconv.ParseBool(v); err != nil {
 				return malformed("follow is true or false")

@@ -185,23 +185,25 @@ func lines[T any](ctx context.Context, c *Client, path string, each func(T) erro
 	return c.call(ctx, http.MethodGet, path, 0, nil, func(r io.Reader) error {
 		d := json.NewDecoder(r)
 		for {
-			var line struct {
-				failure
-				value T
-			}
 			var raw json.RawMessage
-			if err := d.Decode(&raw); errors.Is(err, io.EOF) {
+			var failed failure
+			var value T
+			var syntax *json.SyntaxError
+			switch err := d.Decode(&raw); {
+			case err == io.EOF:
 				return nil
-			} else if err != nil {
+			case errors.As(err, &syntax):
+				return c.foreign(err)
+			case err != nil:
 				return err
 			}
-			if json.Unmarshal(raw, &line.failure) == nil && line.Error != nil {
-				return line.Error
+			if json.Unmarshal(raw, &failed) == nil && failed.Error != nil {
+				return failed.Error
 			}
-			if err := json.Unmarshal(raw, &line.value); err != nil {
+			if err := json.Unmarshal(raw, &value); err != nil {
 				return c.foreign(err)
 			}
-			if err := each(line.value); err != nil {
+			if err := each(value); err != nil {
 				return err
 			}
 		}

@@ -110,7 +110,21 @@ type conn struct {
 	caller  Caller // without the name
 	refused bool   // it is one too many
 	leave   func()
+	buffer  []byte // net/http's
 }
+
+// Read remembers the first place that it reads to: package net/http reads requests
+// through one buffer, which other connections get later.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.buffer == nil {
+		c.buffer = p
+	}
+	return c.Conn.Read(p)
+}
+
+// forget overwrites what net/http still has of a request that was read to its end, with
+// zeros. What follows it unasked is lost too, and then refused.
+func (c *conn) forget() { clear(c.buffer) }
 
 // Close ends it.
 func (c *conn) Close() error {

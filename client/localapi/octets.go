@@ -3,7 +3,6 @@ package localapi
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,8 +24,12 @@ func (Octets) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 // LogValue returns "…".
 func (Octets) LogValue() slog.Value { return slog.StringValue(hidden) }
 
-// MarshalJSON returns the octets in base64.
-func (o Octets) MarshalJSON() ([]byte, error) { return json.Marshal([]byte(o)) }
+// MarshalJSON returns the octets in base64; none are "".
+func (o Octets) MarshalJSON() ([]byte, error) {
+	out := make([]byte, 0, base64.StdEncoding.EncodedLen(len(o))+2)
+	out = base64.StdEncoding.AppendEncode(append(out, '"'), o)
+	return append(out, '"'), nil
+}
 
 // UnmarshalJSON takes base64. The error has none of it.
 func (o *Octets) UnmarshalJSON(b []byte) error {
@@ -34,6 +37,10 @@ func (o *Octets) UnmarshalJSON(b []byte) error {
 	quoted, end := bytes.CutSuffix(quoted, []byte(`"`))
 	if !ok || !end {
 		return errors.New("octets are a string of base64")
+	}
+	if bytes.IndexByte(quoted, '\\') >= 0 { // some write a slash with one
+		quoted = bytes.ReplaceAll(quoted, []byte(`\/`), []byte("/"))
+		defer clear(quoted)
 	}
 	out := make([]byte, base64.StdEncoding.DecodedLen(len(quoted)))
 	n, err := base64.StdEncoding.Decode(out, quoted)

@@ -25,7 +25,7 @@ func peer(c net.Conn) (Caller, error) {
 	if err != nil {
 		return Caller{}, errPeer("process", err)
 	}
-	defer windows.CloseHandle(process) //nolint:errcheck // nothing to do about it
+	defer windows.CloseHandle(process)
 	var token windows.Token
 	if err := windows.OpenProcessToken(process, windows.TOKEN_QUERY, &token); err != nil {
 		return Caller{}, errPeer("token", err)

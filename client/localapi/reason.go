@@ -88,7 +88,7 @@ func NotPermitted(c Caller, what string) *Reason {
 	return &Reason{
 		Code: CodeNotPermitted, Exit: ExitPermission,
 		Message: fmt.Sprintf("%s may not %s here: that is for root and the group %s.", prompt.Clean(c.Name, 64), what, Group),
-		Try:     "Run: sudo usermod -aG " + Group + " " + word(c.Name) + " - and log in again.",
+		Try:     "Have an administrator run this, then log in again: sudo usermod -aG " + Group + " " + word(c.Name),
 	}
 }
 

@@ -7,16 +7,17 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
-// Names and texts of a request, in octets. Chosen here.
+// What a request may have. Chosen here.
 const (
-	maxName  = 256
-	maxItems = 64
+	maxName     = 256 // octets
+	maxForwards = 64
 )
 
 // readBody reads a request in JSON. The octets that it came in are cleared.
@@ -26,6 +27,9 @@ func readBody(w http.ResponseWriter, r *http.Request, request any) error {
 	}
 	body, err := readAll(w, r)
 	defer clear(body)
+	if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+		defer c.forget()
+	}
 	if err != nil {
 		return err
 	}
@@ -56,8 +60,8 @@ func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	deadline := http.NewResponseController(w)
 	_ = deadline.SetReadDeadline(time.Now().Add(bodyTimeout))
-	defer deadline.SetReadDeadline(time.Time{}) //nolint:errcheck // the connection is gone then
-	body := make([]byte, size+1)                // one more, to see what is too much
+	defer deadline.SetReadDeadline(time.Time{})
+	body := make([]byte, size+1) // one more, to see what is too much
 	n, err := io.ReadFull(r.Body, body)
 	switch {
 	case err == nil:
@@ -72,17 +76,18 @@ func tooLarge() error {
 	return &Reason{Code: CodeTooLarge, Exit: ExitProfile, Message: "The request is larger than 64 KiB.", Try: "Leave out what the gateway doesn't need, such as certificates of authorities that didn't sign its own."}
 }
 
-// checkName tells a name of a person, connection or host from what can't be one.
-func checkName(what, s string) error {
-	if len(s) > maxName {
-		return malformed("%s is longer than %d octets", what, maxName)
-	}
-	return checkText(what, s)
-}
-
-func checkText(what, s string) error {
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) || strings.ContainsRune(s, utf8.RuneError) {
-		return malformed("%s has characters that can't be seen", what)
+// checkNames tells names of people, connections and hosts from what can't be one: field,
+// name, field, name.
+func checkNames(names ...string) error {
+	for pair := range slices.Chunk(names, 2) {
+		field, s := pair[0], pair[1]
+		if len(s) > maxName {
+			return malformed("%s is longer than %d octets", field, maxName)
+		}
+		// package json made U+FFFD of what isn't UTF-8.
+		if strings.ContainsFunc(s, unicode.IsControl) || strings.ContainsRune(s, utf8.RuneError) {
+			return malformed("%s has characters that no name has", field)
+		}
 	}
 	return nil
 }
@@ -91,31 +96,36 @@ func (r *ConnectRequest) check() error {
 	if (r.Profile == "") == (r.Document == nil) {
 		return malformed("it names a profile or bears one, not both")
 	}
-	if r.Document != nil && r.Document.Name == "" {
-		return malformed("the profile has no name")
+	if len(r.Forwards) > maxForwards {
+		return malformed("more than %d forwards", maxForwards)
 	}
-	if len(r.Forwards) > maxItems {
-		return malformed("more than %d forwards", maxItems)
-	}
-	names := map[string][]string{"profile": {r.Profile}, "proxy": {r.Proxy}, "forwards": r.Forwards}
-	if r.Document != nil {
-		names["the profile's name"] = []string{r.Document.Name}
-	}
-	for what, all := range names {
-		for _, s := range all {
-			if err := checkName(what, s); err != nil {
-				return err
-			}
+	for _, f := range r.Forwards {
+		if err := checkNames("forwards", f); err != nil {
+			return err
 		}
 	}
-	return nil
+	if err := checkNames("profile", r.Profile, "proxy", r.Proxy); err != nil {
+		return err
+	}
+	return r.Document.check()
+}
+
+// check takes a Document that isn't there.
+func (d *Document) check() error {
+	if d == nil {
+		return nil
+	}
+	if d.Name == "" {
+		return malformed("the profile has no name")
+	}
+	return checkNames("document.name", d.Name)
 }
 
 func (r *TunnelRequest) check() error {
 	if (r.Tunnel == "") != r.All {
 		return malformed("it names a connection, or means all")
 	}
-	return checkName("tunnel", r.Tunnel)
+	return checkNames("tunnel", r.Tunnel)
 }
 
 func (r *AnswerRequest) check() error {
@@ -125,32 +135,45 @@ func (r *AnswerRequest) check() error {
 	if r.Cancel && len(r.Answers) > 0 {
 		return malformed("it answers or cancels, not both")
 	}
-	return checkName("tunnel", r.Tunnel)
+	return checkNames("tunnel", r.Tunnel)
 }
 
 func (r *ProbeRequest) check() error {
 	if r.Host == "" {
 		return malformed("it names no host")
 	}
-	if err := checkName("host", r.Host); err != nil {
-		return err
-	}
-	return checkName("identity", r.Identity)
+	return checkNames("host", r.Host, "identity", r.Identity, "identity_type", r.IdentityType)
 }
 
-func (r *DoctorRequest) check() error { return checkName("tunnel", r.Tunnel) }
+func (r *DoctorRequest) check() error {
+	if r.Tunnel != "" && r.Document != nil {
+		return malformed("it names a connection or bears a profile, not both")
+	}
+	if err := checkNames("tunnel", r.Tunnel); err != nil {
+		return err
+	}
+	return r.Document.check()
+}
 
 // Clear overwrites the secrets with zeros.
 func (r *ConnectRequest) Clear() {
 	clearAll(r.Secrets)
-	if r.Document != nil {
-		clearAll(r.Document.Secrets)
-		clearAll(r.Document.Files)
-	}
+	r.Document.Clear()
 }
 
 // Clear overwrites the answers with zeros.
 func (r *AnswerRequest) Clear() { clearAll(r.Answers) }
+
+// Clear overwrites the secrets with zeros.
+func (r *DoctorRequest) Clear() { r.Document.Clear() }
+
+// Clear overwrites the secrets, and what the files hold, with zeros.
+func (d *Document) Clear() {
+	if d != nil {
+		clearAll(d.Secrets)
+		clearAll(d.Files)
+	}
+}
 
 func clearAll(m map[string]Octets) {
 	for _, o := range m {

@@ -58,6 +58,7 @@ func NewServer(b Backend, o Options) *Server {
 	s.stop = stop
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.serve),
+		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
