@@ -64,7 +64,7 @@ ca = "root.pem"
 	}
 
 	b.Reset()
-	if err := showProfile(&b, path, showFlags{all: true, json: true}); err != nil {
+	if err := showProfile(&b, path, showFlags{all: true, globals: globals{json: true}}); err != nil {
 		t.Fatal(err)
 	}
 	var v shownProfile
