@@ -110,6 +110,7 @@ func (r *reader) network(p *Profile) {
 	set(r, "search", in.Search, &p.Search, each(parseDomain))
 	set(r, "mtu", in.MTU, &p.MTU, parseMTU)
 	set(r, "interface", in.Interface, &p.Interface, optional(parseInterface))
+	set(r, "autoconnect", in.Autoconnect, &p.Autoconnect, same)
 }
 
 // vpn5000 reads what is said to a VPN 5000 concentrator beside IKE.
@@ -158,7 +159,6 @@ func (r *reader) later(p *Profile) {
 		set bool
 	}{
 		{"backup", len(in.Backup) > 0},
-		{"autoconnect", in.Autoconnect},
 		{"kill_switch", in.KillSwitch},
 		{"block_ipv6", in.BlockIPv6},
 	} {

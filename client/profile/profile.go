@@ -225,9 +225,12 @@ type Profile struct {
 	// digits and "._-"; "" (default) lets the system choose.
 	Interface string
 
-	// Autoconnect, KillSwitch, BlockIPv6 (autoconnect, kill_switch,
-	// block_ipv6) are false. Not yet: true.
-	Autoconnect, KillSwitch, BlockIPv6 bool
+	// Autoconnect (autoconnect) has the daemon keep a system profile connected from
+	// its start on. In a person's own profile it does nothing. Default: false.
+	Autoconnect bool
+
+	// KillSwitch, BlockIPv6 (kill_switch, block_ipv6) are false. Not yet: true.
+	KillSwitch, BlockIPv6 bool
 
 	// Lifetime (the table [lifetime]) is how long SAs live.
 	Lifetime Lifetime
