@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -102,14 +103,22 @@ func (d *draft) warn(a at, text string)    { d.note(&d.in.Warnings, a, text) }
 // done checks the profile and adds it to the result, with its weak points noted. When
 // it can't be used it is left out, and the result warns of it.
 func (d *draft) done() {
+	p, err := d.parse()
+	if err != nil {
+		d.r.warn(d.f, d.from[err.Key], d.in.about(err.Problem))
+		return
+	}
+	d.add(p)
+}
+
+// add is done for a profile that was checked already.
+func (d *draft) add(p *profile.Profile) {
 	if !d.r.room(d.f) {
 		return
 	}
-	p, err := d.parse()
-	if err != nil {
-		a := d.from[err.Key]
-		d.r.warn(d.f, a, d.in.about(err.Problem))
-		return
+	if free := d.r.freeName(p.Name); free != p.Name {
+		d.guessed(at{}, fmt.Sprintf("Another connection is called %q; this one is %q.", p.Name, free))
+		p.Name = free
 	}
 	d.contents(p)
 	for _, sentence := range p.Weak() {
@@ -130,7 +139,7 @@ func (in *Imported) about(sentence string) string {
 // parse turns the values into a profile. What can be done without is dropped when it
 // doesn't fit.
 func (d *draft) parse() (*profile.Profile, *profile.Error) {
-	d.values["name"] = d.r.freeName(d.profileName())
+	d.values["name"] = d.profileName()
 	for {
 		p, err := d.attempt()
 		if err == nil {
@@ -184,4 +193,14 @@ func (d *draft) contents(p *profile.Profile) {
 			p.Files.GatewayCertificate = data
 		}
 	}
+}
+
+// number sets a key to a whole number.
+func (d *draft) number(a at, key, written string) {
+	n, err := strconv.Atoi(strings.TrimSpace(written))
+	if err != nil {
+		d.warn(a, quoted(written)+" is no number; it is left out")
+		return
+	}
+	d.set(a, key, n)
 }

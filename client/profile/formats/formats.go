@@ -79,9 +79,10 @@ type importer struct {
 }
 
 // importers are asked in this order whether a file is theirs.
-var importers = []importer{
+var importers = slices.Concat([]importer{
+	pcf, shrew, networkManager, vpnc, vpncbar,
 	fritzboxBackup, fritzbox, swanctl, libreswan, strongswan, racoon,
-}
+}, refused, []importer{ours})
 
 // Formats lists the names of the formats that Import reads.
 func Formats() []string {

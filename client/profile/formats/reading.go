@@ -40,6 +40,26 @@ func (r *reading) companion(path string) *text {
 	return nil
 }
 
+// certificate finds the one file with certificates that was given beside the profile:
+// one with a private key, or perhaps with one, or one without. It returns nil where
+// there is none, or more than one.
+func (r *reading) certificate(key bool) *text {
+	var found *text
+	for _, f := range r.companions {
+		if !f.isCertificate() || f.used || key == (f.body != "" && !strings.Contains(f.body, "PRIVATE KEY-----")) {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = f
+	}
+	if found != nil {
+		found.used = true
+	}
+	return found
+}
+
 // each makes a reader of single files out of one that gets all of its format.
 func each(read func(r *reading, f *text)) func(r *reading, files []*text) {
 	return func(r *reading, files []*text) {
