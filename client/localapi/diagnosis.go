@@ -84,10 +84,9 @@ type ProbeVendor struct {
 
 // DoctorRequest asks for checks, and for a report to give to others.
 type DoctorRequest struct {
-	Tunnel string `json:"tunnel,omitempty"` // a connection or system profile; "" for all that the caller may know
-	// Document is a person's own profile in place of a system profile. Secrets and files
-	// aren't needed.
-	Document *Document `json:"document,omitempty"`
+	// Tunnel is a connection or system profile. "" is the machine, and the connections
+	// that are up; a person's own profiles are checked by their own programs.
+	Tunnel string `json:"tunnel,omitempty"`
 	// Bundle adds Sections to the checks.
 	Bundle bool `json:"bundle,omitempty"`
 	// Anonymous masks public addresses, names of hosts and names of users.
