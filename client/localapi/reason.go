@@ -88,12 +88,12 @@ func NotPermitted(c Caller, what string) *Reason {
 	return &Reason{
 		Code: CodeNotPermitted, Exit: ExitPermission,
 		Message: fmt.Sprintf("%s may not %s here: that is for root and the group %s.", prompt.Clean(c.Name, 64), what, Group),
-		Try:     "Have an administrator run this, then log in again: sudo usermod -aG " + Group + " " + word(c.Name),
+		Try:     "Have an administrator run this, then log in again: sudo usermod -aG " + Group + " " + Word(c.Name),
 	}
 }
 
-// word writes a name as one word of a shell.
-func word(s string) string {
+// Word writes a name as one word of a shell.
+func Word(s string) string {
 	s = prompt.Clean(s, 256)
 	plain := func(r rune) bool {
 		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-@+", r)
