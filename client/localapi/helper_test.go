@@ -82,6 +82,7 @@ func (d *desk) Connect(ctx context.Context, c Caller, r ConnectRequest) (Connect
 func (d *desk) Disconnect(ctx context.Context, c Caller, r TunnelRequest) error {
 	return d.ask(ctx, c, r)
 }
+
 func (d *desk) Reconnect(ctx context.Context, c Caller, r TunnelRequest) error {
 	return d.ask(ctx, c, r)
 }

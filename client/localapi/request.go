@@ -145,15 +145,7 @@ func (r *ProbeRequest) check() error {
 	return checkNames("host", r.Host, "identity", r.Identity, "identity_type", r.IdentityType)
 }
 
-func (r *DoctorRequest) check() error {
-	if r.Tunnel != "" && r.Document != nil {
-		return malformed("it names a connection or bears a profile, not both")
-	}
-	if err := checkNames("tunnel", r.Tunnel); err != nil {
-		return err
-	}
-	return r.Document.check()
-}
+func (r *DoctorRequest) check() error { return checkNames("tunnel", r.Tunnel) }
 
 // Clear overwrites the secrets with zeros.
 func (r *ConnectRequest) Clear() {
@@ -163,9 +155,6 @@ func (r *ConnectRequest) Clear() {
 
 // Clear overwrites the answers with zeros.
 func (r *AnswerRequest) Clear() { clearAll(r.Answers) }
-
-// Clear overwrites the secrets with zeros.
-func (r *DoctorRequest) Clear() { r.Document.Clear() }
 
 // Clear overwrites the secrets, and what the files hold, with zeros.
 func (d *Document) Clear() {

@@ -272,7 +272,7 @@ func TestRefused(t *testing.T) {
 		"answer: a negative prompt":  {withBody("/v1/answer", js, `{"tunnel":"a","prompt":-1}`), 400, "wrong kind"},
 		"probe: no host":             {withBody("/v1/probe", js, `{}`), 400, "names no host"},
 		"probe: a terminal's escape": {withBody("/v1/probe", js, `{"host":"\u001b[2J"}`), 400, "no name has"},
-		"doctor: both":               {withBody("/v1/doctor", js, `{"tunnel":"a","document":{"name":"b","toml":""}}`), 400, "not both"},
+		"doctor: a line end":         {withBody("/v1/doctor", js, `{"tunnel":"a\n"}`), 400, "no name has"},
 		"query":                      {request("GET", "/v1/status?uid=0"), 400, `unknown or repeated: \"uid\"`},
 		"query of a POST":            {withBody("/v1/connect?a=b", js, `{"profile":"office"}`), 400, "unknown or repeated"},
 		"log: unknown":               {request("GET", "/v1/log?path=/etc/shadow"), 400, "unknown or repeated"},
