@@ -1,0 +1,141 @@
+package formats
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"strings"
+
+	"howett.net/plist"
+
+	"postern/client/profile"
+)
+
+var mobileconfigExport = exporter{name: "mobileconfig", write: writeMobileconfig}
+
+// writeMobileconfig writes a profile for Apple's devices. Who imports it again gets the
+// same payloads, since their UUIDs follow from the profile's name.
+func writeMobileconfig(p *profile.Profile, secrets bool) ([]byte, []Note, error) {
+	if p.Auth != profile.AuthPSK && p.Auth != profile.AuthHybrid && p.Auth != profile.AuthRSA {
+		return nil, nil, errors.New("Apple's clients know the methods psk, hybrid and rsa only")
+	}
+	ipsec := map[string]any{"RemoteAddress": p.Gateway.Host, "AuthenticationMethod": "SharedSecret", "XAuthEnabled": 0}
+	payloads := []map[string]any{}
+	switch p.Auth {
+	case profile.AuthRSA:
+		ipsec["AuthenticationMethod"] = "Certificate"
+		if len(p.Files.Certificate) > 0 && secrets {
+			c := payload("com.apple.security.pkcs12", p.Name, "certificate")
+			c["PayloadContent"] = []byte(p.Files.Certificate)
+			c["PayloadCertificateFileName"] = base(p.Certificate)
+			if p.KeyPassphrase != nil {
+				c["Password"] = string(p.KeyPassphrase)
+			}
+			ipsec["PayloadCertificateUUID"] = c["PayloadUUID"]
+			payloads = append(payloads, c)
+		}
+	default:
+		if p.Identity != "" {
+			ipsec["LocalIdentifier"] = p.Identity + map[bool]string{true: "[hybrid]"}[p.Auth == profile.AuthHybrid]
+			ipsec["LocalIdentifierType"] = "KeyID"
+		} else if p.Auth == profile.AuthHybrid {
+			ipsec["LocalIdentifier"] = "[hybrid]"
+		}
+		if secrets && len(p.Secret) > 0 && p.Auth == profile.AuthPSK {
+			ipsec["SharedSecret"] = []byte(p.Secret)
+		}
+	}
+	if len(p.Files.CA) > 0 {
+		c := payload("com.apple.security.pem", p.Name, "authority")
+		c["PayloadContent"] = p.Files.CA
+		payloads = append(payloads, c)
+	}
+	writeXAuth(ipsec, p, secrets)
+	vpn := payload("com.apple.vpn.managed", p.Name, "vpn")
+	vpn["UserDefinedName"] = p.Name
+	vpn["VPNType"] = "IPSec"
+	vpn["IPSec"] = ipsec
+	vpn["IPv4"] = map[string]any{"OverridePrimary": map[bool]int{true: 1}[p.DefaultRoute]}
+	if dns := exportedDNS(p); len(dns) > 0 {
+		vpn["DNS"] = dns
+	}
+	root := payload("Configuration", p.Name, "profile")
+	root["PayloadRemovalDisallowed"] = false
+	root["PayloadContent"] = append(payloads, vpn)
+	data, err := plist.MarshalIndent(root, plist.XMLFormat, "\t")
+	if err != nil {
+		return nil, nil, errors.New("the profile has a text that a property list can't hold")
+	}
+	notes, err := lost(p, data, secrets)
+	return data, notes, err
+}
+
+func writeXAuth(ipsec map[string]any, p *profile.Profile, secrets bool) {
+	if p.XAuth == profile.XAuthOff {
+		return
+	}
+	ipsec["XAuthEnabled"] = 1
+	if p.User != "" {
+		ipsec["XAuthName"] = p.User
+	}
+	if secrets && len(p.Password) > 0 {
+		ipsec["XAuthPassword"] = string(p.Password)
+	} else {
+		ipsec["XAuthPasswordEncryption"] = "Prompt"
+	}
+}
+
+func exportedDNS(p *profile.Profile) map[string]any {
+	dns := map[string]any{}
+	var servers []string
+	for _, s := range p.DNSServers {
+		servers = append(servers, s.String())
+	}
+	if len(servers) > 0 {
+		dns["ServerAddresses"] = servers
+	}
+	if len(p.Search) > 0 {
+		dns["SearchDomains"] = p.Search
+	}
+	return dns
+}
+
+// payload begins a payload. Its UUID follows from the profile's name and the part
+// (RFC 9562, section 5.5: version 5, without a registered name space).
+func payload(kind, name, part string) map[string]any {
+	sum := sha1.Sum([]byte("postern\x00" + name + "\x00" + part))
+	sum[6], sum[8] = sum[6]&0x0f|0x50, sum[8]&0x3f|0x80
+	digits := strings.ToUpper(hex.EncodeToString(sum[:16]))
+	uuid := digits[:8] + "-" + digits[8:12] + "-" + digits[12:16] + "-" + digits[16:20] + "-" + digits[20:]
+	return map[string]any{
+		"PayloadType": kind, "PayloadVersion": 1, "PayloadUUID": uuid, "PayloadDisplayName": name,
+		"PayloadIdentifier": "postern." + part + "." + uuid,
+	}
+}
+
+// lost lists what an export doesn't say: it is what importing it again doesn't give.
+func lost(p *profile.Profile, data []byte, secrets bool) ([]Note, error) {
+	result, err := Import([]File{{Name: "export", Data: data}})
+	if err != nil {
+		return nil, errors.New("the profile can't be written in this format")
+	}
+	q := result.Profiles[0].Profile
+	defer q.Clear()
+	back := map[string]string{}
+	for _, s := range q.Settings(true) {
+		back[s.Key] = s.Value
+	}
+	hidden := p.Secrets()
+	var notes []Note
+	for _, s := range p.Settings(true) {
+		_, secret := hidden[s.Key]
+		switch {
+		case s.Value == back[s.Key], s.Value == "", s.Key == "secret_encoding":
+		case secret && !secrets:
+		case strings.HasSuffix(s.Key, "_file"), s.Value == `""` && s.Key != "identity":
+		default:
+			add(&notes, Note{Key: s.Key, Text: "is lost: the format has no place for " + s.Value})
+		}
+	}
+	return notes, nil
+}
