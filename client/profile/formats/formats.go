@@ -81,7 +81,7 @@ type importer struct {
 // importers are asked in this order whether a file is theirs.
 var importers = slices.Concat([]importer{
 	pcf, shrew, networkManager, vpnc, vpncbar,
-	fritzboxBackup, fritzbox, swanctl, libreswan, strongswan, racoon,
+	mobileconfig, forticlient, fritzboxBackup, fritzbox, swanctl, libreswan, strongswan, racoon,
 }, refused, []importer{ours})
 
 // Formats lists the names of the formats that Import reads.
