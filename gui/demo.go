@@ -1,0 +1,130 @@
+package gui
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/lang"
+
+	"postern/client/localapi"
+)
+
+// demo is a daemon of our own, with a gateway in it to try everything with. It needs no
+// privileges, and ends with the window.
+type demo struct {
+	process *exec.Cmd
+	folder  string // of its socket
+	said    bytes.Buffer
+	ended   chan struct{}
+}
+
+// demoPatience is how long a daemon may take to answer for the first time.
+const demoPatience = 20 * time.Second
+
+// startDemo starts the demonstration and turns to it.
+func (u *UI) startDemo() {
+	if u.demo != nil {
+		return
+	}
+	u.notice.demo.Disable()
+	go func() {
+		d, err := newDemo()
+		if err == nil {
+			err = d.wait()
+		}
+		fyne.Do(func() {
+			u.notice.demo.Enable()
+			if err != nil {
+				d.end()
+				u.complain(err)
+				return
+			}
+			u.demo = d
+			u.reach(localapi.New(d.socket()))
+		})
+	}()
+}
+
+// newDemo starts postern daemon --user --demo.
+func newDemo() (*demo, error) {
+	program, err := command()
+	if err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp("", "postern-demo-") // of mode 0700
+	if err != nil {
+		return nil, err
+	}
+	d := &demo{folder: folder, ended: make(chan struct{})}
+	d.process = exec.Command(program, "daemon", "--user", "--demo", "--socket", d.socket())
+	d.process.Stdout, d.process.Stderr = &d.said, &d.said
+	endWithUs(d.process)
+	if err := d.process.Start(); err != nil {
+		os.RemoveAll(folder)
+		return nil, err
+	}
+	go func() {
+		_ = d.process.Wait() // why it ended stands in said
+		close(d.ended)
+	}()
+	return d, nil
+}
+
+// command is the command line's program: beside our own, or where programs are.
+func command() (string, error) {
+	name := "postern"
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	if own, err := os.Executable(); err == nil {
+		if path := filepath.Join(filepath.Dir(own), name); exec.Command(path).Err == nil {
+			if _, err := os.Stat(path); err == nil {
+				return path, nil
+			}
+		}
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", errors.New(lang.L("The program postern isn't installed beside this window, nor in PATH."))
+	}
+	return path, nil
+}
+
+func (d *demo) socket() string { return filepath.Join(d.folder, "postern.sock") }
+
+// wait waits until the daemon can be reached.
+func (d *demo) wait() error {
+	for end := time.Now().Add(demoPatience); time.Now().Before(end); {
+		if _, err := os.Stat(d.socket()); err == nil {
+			return nil
+		}
+		select {
+		case <-d.ended:
+			return errors.New(lang.L("The demonstration ended at once.") + " " + strings.TrimSpace(d.said.String()))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return errors.New(lang.L("The demonstration didn't start in time."))
+}
+
+// end ends the daemon, if there is one.
+func (d *demo) end() {
+	if d == nil {
+		return
+	}
+	_ = d.process.Process.Signal(os.Interrupt)
+	select {
+	case <-d.ended:
+	case <-time.After(3 * time.Second):
+		_ = d.process.Process.Kill()
+		<-d.ended
+	}
+	os.RemoveAll(d.folder)
+}

@@ -1,0 +1,246 @@
+package gui
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/dialog"
+	"fyne.io/fyne/v2/lang"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"postern/client/profile"
+)
+
+// editor is the form of one profile. What is typed is checked at once, as the profile's
+// file would be.
+type editor struct {
+	ui     *UI
+	before string // the name of the profile that is edited; "": a new one
+	base   *profile.Profile
+	inputs []*input
+	fault  *widget.Label
+	weak   *widget.Label
+	save   *widget.Button
+	tabs   *container.AppTabs
+	dialog *dialog.CustomDialog
+}
+
+// input is one field of the form.
+type input struct {
+	profileField
+	initial string // as shown at first
+	get     func() string
+	object  fyne.CanvasObject
+	hint    *widget.Label
+	page    int
+}
+
+// edit opens the editor: on a profile of the person's, on a copy of one (name ""), or on
+// an empty one (p nil).
+func (u *UI) edit(p *profile.Profile, name string) {
+	e := &editor{ui: u, before: name, base: p, fault: widget.NewLabel(""), weak: widget.NewLabel("")}
+	if p == nil {
+		e.base = profile.Default()
+	}
+	e.fault.Importance, e.weak.Importance = widget.DangerImportance, widget.WarningImportance
+	e.fault.Wrapping, e.weak.Wrapping = fyne.TextWrapWord, fyne.TextWrapWord
+	values := make(map[string]string)
+	for _, s := range e.base.Settings(true) {
+		values[s.Key] = s.Value
+	}
+	e.tabs = container.NewAppTabs()
+	for i, page := range profilePages() {
+		form := container.NewVBox()
+		for _, f := range page.fields {
+			in := e.newInput(f, f.shown(values[f.key]), i)
+			form.Add(in.row())
+		}
+		e.tabs.Append(container.NewTabItem(page.name, container.NewVScroll(container.NewPadded(form))))
+	}
+	e.save = widget.NewButton(lang.L("Save"), e.keep)
+	e.save.Importance = widget.HighImportance
+	title := lang.L("New profile")
+	if name != "" {
+		title = name
+	}
+	e.dialog = dialog.NewCustomWithoutButtons(title, container.NewBorder(nil, container.NewVBox(e.fault, e.weak), nil, nil, e.tabs), u.window)
+	e.dialog.SetButtons([]fyne.CanvasObject{widget.NewButton(lang.L("Cancel"), e.close), e.save})
+	e.check()
+	e.dialog.Resize(fyne.NewSize(640, 560))
+	e.dialog.Show()
+}
+
+func (e *editor) close() { e.dialog.Hide() }
+
+func (e *editor) newInput(f profileField, value string, page int) *input {
+	in := &input{profileField: f, initial: value, page: page, hint: widget.NewLabel(f.help)}
+	in.hint.SizeName, in.hint.Wrapping, in.hint.Importance = theme.SizeNameCaptionText, fyne.TextWrapWord, widget.LowImportance
+	switch f.kind {
+	case asCheck:
+		c := widget.NewCheck(f.label, func(bool) { e.check() })
+		c.Checked = value == "true"
+		in.object, in.get = c, func() string {
+			if c.Checked {
+				return "true"
+			}
+			return "false"
+		}
+	case asChoice:
+		choices := slices.Clone(f.choices)
+		if !slices.Contains(choices, value) {
+			choices = append(choices, value)
+		}
+		s := widget.NewSelect(choices, func(string) { e.check() })
+		s.Selected, s.PlaceHolder = value, "–"
+		in.object, in.get = s, func() string { return s.Selected }
+	default:
+		entry := widget.NewEntry()
+		if f.kind == asSecret {
+			entry = widget.NewPasswordEntry()
+		}
+		entry.SetText(value)
+		entry.OnChanged = func(string) { e.check() }
+		in.object, in.get = entry, func() string { return entry.Text }
+		if f.kind == asFile {
+			open := widget.NewButtonWithIcon("", theme.FolderOpenIcon(), func() { e.pick(entry) })
+			in.object = container.NewBorder(nil, nil, nil, open, entry)
+		}
+	}
+	e.inputs = append(e.inputs, in)
+	return in
+}
+
+// row is a field with its label above and its explanation below.
+func (in *input) row() fyne.CanvasObject {
+	if in.kind == asCheck {
+		return container.NewVBox(in.object, in.hint)
+	}
+	return container.NewVBox(widget.NewLabelWithStyle(in.label, fyne.TextAlignLeading, fyne.TextStyle{Bold: true}), in.object, in.hint)
+}
+
+// pick lets the person choose a file for a field.
+func (e *editor) pick(entry *widget.Entry) {
+	dialog.ShowFileOpen(func(r fyne.URIReadCloser, err error) {
+		if err == nil && r != nil {
+			entry.SetText(r.URI().Path())
+			r.Close()
+		}
+	}, e.ui.window)
+}
+
+// document is the form as a profile's file, without secrets.
+func (e *editor) document() []byte {
+	var b strings.Builder
+	tables := make(map[string][]string)
+	for _, in := range e.inputs {
+		typed := in.get()
+		if in.kind == asSecret || typed == in.initial && isDefault(in.key, in.written(typed)) {
+			continue
+		}
+		value := in.written(typed)
+		if value == "" {
+			continue
+		}
+		if table, key, ok := strings.Cut(in.key, "."); ok {
+			tables[table] = append(tables[table], key+" = "+value)
+			continue
+		}
+		b.WriteString(in.key + " = " + value + "\n")
+	}
+	for _, table := range []string{"certificates", "lifetime"} {
+		if lines := tables[table]; lines != nil {
+			b.WriteString("[" + table + "]\n" + strings.Join(lines, "\n") + "\n")
+		}
+	}
+	return []byte(b.String())
+}
+
+// isDefault says whether a key has its default.
+func isDefault(key, value string) bool {
+	for _, s := range profile.Default().Settings(true) {
+		if s.Key == key {
+			return s.Value == value || (s.Value == `""` || s.Value == "[]") && value == ""
+		}
+	}
+	return false
+}
+
+// profile is what is typed, if it is right.
+func (e *editor) profile() (*profile.Profile, error) {
+	p, err := profile.Parse(e.document(), "")
+	if err != nil {
+		return nil, err
+	}
+	if p.Name == "" {
+		return nil, &profile.Error{Key: "name", Problem: lang.L("a profile needs a name")}
+	}
+	if err := profile.CheckName(p.Name); err != nil {
+		return nil, &profile.Error{Key: "name", Problem: err.Error()}
+	}
+	return p, nil
+}
+
+// check tells what is wrong, at the field and below the form.
+func (e *editor) check() {
+	if e.save == nil {
+		return // still being built
+	}
+	p, err := e.profile()
+	var fault *profile.Error
+	errors.As(err, &fault)
+	for _, in := range e.inputs {
+		text, importance := in.help, widget.LowImportance
+		if fault != nil && fault.Key == in.key {
+			text, importance = fault.Problem, widget.DangerImportance
+		}
+		if in.hint.Text != text || in.hint.Importance != importance {
+			in.hint.Importance = importance
+			in.hint.SetText(text)
+		}
+	}
+	setText(e.fault, "")
+	setText(e.weak, "")
+	if err != nil {
+		e.save.Disable()
+		setText(e.fault, e.where(fault)+err.Error())
+		return
+	}
+	e.save.Enable()
+	setText(e.weak, strings.Join(p.Weak(), "\n"))
+}
+
+// where names the page that a fault is on.
+func (e *editor) where(fault *profile.Error) string {
+	for _, in := range e.inputs {
+		if fault != nil && in.key == fault.Key && e.tabs.SelectedIndex() != in.page {
+			return e.tabs.Items[in.page].Text + ": "
+		}
+	}
+	return ""
+}
+
+// keep saves what is typed. Secrets go to the keyring, or where there is none into the
+// profile, which only its owner can read.
+func (e *editor) keep() {
+	p, err := e.profile()
+	if err != nil {
+		return
+	}
+	secrets := make(map[string][]byte)
+	for _, in := range e.inputs {
+		if in.kind == asSecret && in.get() != "" {
+			secrets[in.key] = []byte(in.get())
+		}
+	}
+	if err := e.ui.person.save(p, e.base, e.before, secrets); err != nil {
+		e.ui.complain(err)
+		return
+	}
+	e.close()
+	e.ui.selected = e.ui.person.id + ":" + p.Name
+	e.ui.reload()
+}

@@ -1,0 +1,112 @@
+package gui
+
+import (
+	"strings"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/lang"
+	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/widget"
+
+	"postern/client/localapi"
+)
+
+// facts are the lines about a connection that is up. Each has its place, whether there is
+// something to say or not, so that nothing jumps.
+type facts struct {
+	box    *fyne.Container
+	values map[string]*widget.Label
+}
+
+// factNames are the lines, in order.
+func factNames() [][2]string {
+	return [][2]string{
+		{"since", lang.L("Connected for")},
+		{"address", lang.L("Address inside")},
+		{"gateway", lang.L("Gateway")},
+		{"networks", lang.L("In the tunnel")},
+		{"exclude", lang.L("Outside the tunnel")},
+		{"dns", lang.L("Name servers")},
+		{"domains", lang.L("Domains")},
+		{"cipher", lang.L("Protection")},
+		{"rekey", lang.L("Next new keys")},
+		{"traffic", lang.L("Received and sent")},
+		{"rate", lang.L("At the moment")},
+	}
+}
+
+func newFacts() *facts {
+	f := &facts{box: container.New(layout.NewFormLayout()), values: make(map[string]*widget.Label)}
+	for _, n := range factNames() {
+		name := widget.NewLabelWithStyle(n[1], fyne.TextAlignTrailing, fyne.TextStyle{})
+		name.Importance = widget.LowImportance
+		value := widget.NewLabel("–")
+		value.Truncation, value.Selectable = fyne.TextTruncateEllipsis, true
+		f.values[n[0]] = value
+		f.box.Add(name)
+		f.box.Add(value)
+	}
+	return f
+}
+
+// show shows what is known of a connection now; in and out are octets a second.
+func (f *facts) show(s localapi.Status, now time.Time, in, out float64) {
+	set := func(name, text string) {
+		if text == "" {
+			text = "–"
+		}
+		setText(f.values[name], text)
+	}
+	t := s.Tunnel
+	if t == nil {
+		t = &localapi.TunnelStatus{}
+	} else {
+		set("since", span(now.Sub(t.Since)))
+		set("address", t.Address.String())
+	}
+	if g := s.Gateway; g != nil {
+		gateway := g.Name
+		if a := g.Address.Addr().String(); a != g.Name {
+			gateway += " (" + a + ")"
+		}
+		set("gateway", gateway)
+	}
+	set("networks", networks(t.Networks))
+	set("exclude", list(t.Exclude))
+	set("dns", list(t.DNS))
+	set("domains", strings.Join(t.Domains, ", "))
+	set("cipher", protection(s))
+	set("rekey", nextRekey(s, now))
+	if s.Traffic != nil {
+		set("traffic", octets(s.Traffic.In.Octets)+" ↓   "+octets(s.Traffic.Out.Octets)+" ↑")
+	}
+	set("rate", rate(in)+" ↓   "+rate(out)+" ↑")
+}
+
+// protection is the newest SA's suite in plain words, and where it travels.
+func protection(s localapi.Status) string {
+	if len(s.SAs) == 0 {
+		return ""
+	}
+	words := cipher(s.SAs[len(s.SAs)-1].Suite)
+	if s.Tunnel != nil && s.Tunnel.Encapsulation == "udp" {
+		words += lang.L(" (in UDP)")
+	}
+	return words
+}
+
+// nextRekey is when the next keys are due: the earliest of the SAs in use.
+func nextRekey(s localapi.Status, now time.Time) string {
+	var next time.Time
+	for _, sa := range s.SAs {
+		if !sa.Rekey.IsZero() && sa.Rekey.After(now) && (next.IsZero() || sa.Rekey.Before(next)) {
+			next = sa.Rekey
+		}
+	}
+	if next.IsZero() {
+		return ""
+	}
+	return lang.L("in {{.Span}}", map[string]any{"Span": span(next.Sub(now))})
+}

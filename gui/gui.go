@@ -1,0 +1,296 @@
+// Package gui is the window of postern: it shows the snapshots of the local API, and its
+// buttons call that API. It runs as the person and links no engine.
+//
+// State flows one way: watch.go takes a snapshot and hands it to show, on Fyne's
+// goroutine; show brings every part up to date; what a part can't show it doesn't know.
+//
+// Files: gui.go the whole; watch.go what comes from the daemon; entries.go and list.go the
+// profiles; connection.go one of them, of phases.go, facts.go, graph.go and failure.go;
+// prompts.go questions; person.go what is the person's own; words.go and translations the
+// language.
+package gui
+
+import (
+	"context"
+	"embed"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/lang"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"postern/client/localapi"
+)
+
+//go:embed translations
+var translations embed.FS
+
+// UI is the window's content. All of it belongs to Fyne's goroutine, except Close.
+type UI struct {
+	app    fyne.App
+	api    *localapi.Client
+	person *person
+	window fyne.Window // nil until Attach
+
+	snapshot localapi.Snapshot
+	system   []localapi.ProfileInfo
+	entries  []*entry
+	selected string // an entry's key
+	lines    map[string]*timeline
+	question *question
+	banners  map[string]string                     // the last one shown, by tunnel
+	offline  *localapi.Reason                      // why the daemon isn't there
+	keep     map[string]map[string]localapi.Octets // what is put into the keyring once it worked, by tunnel
+
+	list       *profileList
+	connection *connection
+	notice     *notice
+	tray       *tray
+	about      *widget.Label
+	states     map[string]localapi.State // before the present snapshot; nil: this is the first
+	log        *logPage
+	diagnosis  *diagnosisPage
+	tabs       *container.AppTabs
+
+	ctx     context.Context
+	stop    context.CancelFunc
+	unwatch context.CancelFunc // ends the watch of the present daemon
+	demo    *demo              // nil: none was started
+}
+
+// count is what a connection had carried at some time.
+type count struct {
+	at      time.Time
+	in, out uint64
+}
+
+// New returns a window's content over the daemon that api reaches. It watches the daemon
+// from Start on.
+func New(a fyne.App, api *localapi.Client) *UI {
+	u := &UI{
+		app: a, api: api, person: newPerson(),
+		lines: make(map[string]*timeline), banners: make(map[string]string), keep: make(map[string]map[string]localapi.Octets),
+	}
+	u.ctx, u.stop = context.WithCancel(context.Background())
+	_ = lang.AddTranslationsFS(translations, "translations") // the tests read every file
+	u.list, u.connection, u.notice = newList(u), newConnection(u), newNotice(u)
+	u.tray, u.about = newTray(u), widget.NewLabel("")
+	u.log, u.diagnosis = newLogPage(u), newDiagnosisPage(u)
+	split := container.NewHSplit(u.list.box, container.NewVScroll(container.NewPadded(u.connection.box)))
+	split.Offset = 0.32
+	u.tabs = container.NewAppTabs(
+		container.NewTabItemWithIcon(lang.L("Connections"), theme.ComputerIcon(), split),
+		container.NewTabItemWithIcon(lang.L("Log"), theme.DocumentIcon(), u.log.box),
+		container.NewTabItemWithIcon(lang.L("Diagnosis"), theme.SearchIcon(), u.diagnosis.box),
+		container.NewTabItemWithIcon(lang.L("Settings"), theme.SettingsIcon(), newSettings(u)),
+	)
+	u.tabs.OnSelected = func(t *container.TabItem) {
+		u.log.leave()
+		if t.Content == u.log.box {
+			u.log.follow()
+		}
+	}
+	u.reload()
+	return u
+}
+
+// Content is what to put into a window.
+func (u *UI) Content() fyne.CanvasObject {
+	return container.NewBorder(u.notice.box, nil, nil, nil, u.tabs)
+}
+
+// Attach tells the window that shows the content: dialogs belong to it, it takes files
+// that are dropped on it, and it hides rather than end where the tray can bring it back.
+func (u *UI) Attach(w fyne.Window) {
+	u.window = w
+	u.applyTheme()
+	w.SetOnDropped(func(_ fyne.Position, uris []fyne.URI) {
+		var paths []string
+		for _, uri := range uris {
+			if uri.Scheme() == "file" {
+				paths = append(paths, uri.Path())
+			}
+		}
+		u.Open(paths...)
+	})
+	w.SetCloseIntercept(func() {
+		if u.tray.app != nil && hasTray() {
+			w.Hide()
+			return
+		}
+		u.Quit()
+	})
+}
+
+// Close ends what runs beside the window, a demonstration too.
+func (u *UI) Close() {
+	u.stop()
+	u.demo.end()
+}
+
+// show brings everything up to date with a snapshot.
+func (u *UI) show(s localapi.Snapshot) {
+	u.snapshot, u.offline = s, nil
+	now := time.Now()
+	for i := range s.Tunnels {
+		t := &s.Tunnels[i]
+		if u.lines[t.ID] == nil {
+			u.lines[t.ID] = &timeline{}
+		}
+		u.lines[t.ID].note(t.Status)
+		u.keepWhatWorked(t)
+	}
+	u.noteStates()
+	u.refresh(now)
+	u.ask()
+}
+
+// noteStates tells what has changed since the snapshot before.
+func (u *UI) noteStates() {
+	states := make(map[string]localapi.State)
+	for i := range u.snapshot.Tunnels {
+		t := &u.snapshot.Tunnels[i]
+		states[t.ID] = t.State
+		if u.states != nil {
+			u.notify(u.states[t.ID], t)
+		}
+	}
+	u.states = states
+}
+
+// refresh shows what is known already, at another time or with other profiles.
+func (u *UI) refresh(now time.Time) {
+	u.entries = entries(u.person.own(), u.system, u.snapshot, u.person.id)
+	if u.entry() == nil && len(u.entries) > 0 {
+		u.selected = u.first()
+	}
+	u.list.show(u.entries, u.selected)
+	u.connection.show(u.entry(), now)
+	u.notice.show()
+	setText(u.about, "postern "+u.snapshot.Version)
+	u.tray.show(u.entries)
+	if u.question != nil {
+		u.question.tick(now)
+	}
+}
+
+// first is what is shown before the person chooses: what is connected, or the first.
+func (u *UI) first() string {
+	for _, e := range u.entries {
+		if e.busy() {
+			return e.key
+		}
+	}
+	return u.entries[0].key
+}
+
+// entry is the selected one, nil for none.
+func (u *UI) entry() *entry {
+	for _, e := range u.entries {
+		if e.key == u.selected {
+			return e
+		}
+	}
+	return nil
+}
+
+// choose selects an entry.
+func (u *UI) choose(key string) {
+	if u.selected == key {
+		return
+	}
+	u.selected = key
+	u.connection.graph.clear()
+	u.refresh(time.Now())
+}
+
+// ask shows the prompt that waits, and takes away one that nobody waits for any more.
+func (u *UI) ask() {
+	var waiting *localapi.Tunnel
+	for i := range u.snapshot.Tunnels {
+		t := &u.snapshot.Tunnels[i]
+		if t.Prompt != nil && (waiting == nil || u.question != nil && t.ID == u.question.tunnel) {
+			waiting = t
+		}
+	}
+	if u.question != nil && (waiting == nil || waiting.ID != u.question.tunnel || waiting.Prompt.ID != u.question.prompt.ID) {
+		u.question.dismiss()
+		u.question = nil
+	}
+	if waiting == nil || u.question != nil || u.window == nil {
+		return
+	}
+	id, p := waiting.ID, *waiting.Prompt
+	u.question = newQuestion(id, p, u.person.mayKeep(id), u.window, func(answers map[string]localapi.Octets, keep bool) {
+		u.question = nil
+		if keep {
+			u.remember(id, answers)
+		}
+		u.call(func(ctx context.Context, api *localapi.Client) error {
+			defer clearAll(answers)
+			return api.Answer(ctx, localapi.AnswerRequest{Tunnel: id, Prompt: p.ID, Answers: answers, Cancel: answers == nil})
+		})
+	})
+	u.question.show(u.window)
+	u.window.RequestFocus()
+}
+
+// remember notes what was typed until it has proved right.
+func (u *UI) remember(id string, answers map[string]localapi.Octets) {
+	if u.keep[id] == nil {
+		u.keep[id] = make(map[string]localapi.Octets)
+	}
+	for name, a := range answers {
+		u.keep[id][name] = append(localapi.Octets(nil), a...)
+	}
+}
+
+// keepWhatWorked puts what was typed into the keyring when the connection is up, and
+// forgets it when it failed.
+func (u *UI) keepWhatWorked(t *localapi.Tunnel) {
+	answers := u.keep[t.ID]
+	switch {
+	case answers == nil:
+		return
+	case t.State == localapi.Up:
+		id := t.ID
+		u.call(func(context.Context, *localapi.Client) error {
+			defer clearAll(answers)
+			return u.person.keep(id, answers)
+		})
+	case t.State == localapi.Failed || t.State == localapi.Down:
+		clearAll(answers)
+	default:
+		return
+	}
+	delete(u.keep, t.ID)
+}
+
+func clearAll(values map[string]localapi.Octets) {
+	for _, v := range values {
+		v.Clear()
+	}
+}
+
+// call runs a call to the daemon beside Fyne's goroutine, and shows why it failed.
+func (u *UI) call(f func(context.Context, *localapi.Client) error) {
+	api := u.api
+	go func() {
+		if err := f(u.ctx, api); err != nil && u.ctx.Err() == nil {
+			fyne.Do(func() { u.complain(err) })
+		}
+	}()
+}
+
+// reload reads the person's profiles again and shows them.
+func (u *UI) reload() {
+	u.person.load()
+	u.refresh(time.Now())
+}
+
+// button is one with a symbol.
+func button(text string, icon fyne.Resource, f func()) *widget.Button {
+	return widget.NewButtonWithIcon(text, icon, f)
+}

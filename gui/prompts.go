@@ -1,0 +1,184 @@
+package gui
+
+import (
+	"errors"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/dialog"
+	"fyne.io/fyne/v2/lang"
+	"fyne.io/fyne/v2/widget"
+
+	"postern/client/localapi"
+	"postern/client/prompt"
+)
+
+// question is a prompt that is being shown.
+type question struct {
+	tunnel string
+	prompt prompt.Prompt
+	dialog *dialog.CustomDialog
+	fields []field
+	clock  *widget.Label // how long the gateway waits
+	fault  *widget.Label // what is wrong with the answers
+	save   *widget.Check // nil: nothing may be kept
+	done   func(answers map[string]localapi.Octets, keep bool)
+}
+
+// field is where one answer is typed; a new PIN has two.
+type field struct {
+	prompt.Field
+	entry, again *widget.Entry
+	yes          *widget.RadioGroup
+}
+
+// newQuestion builds a prompt's form. done is called once: with the answers, or with nil
+// when the person declines. mayKeep says whether a typed secret may be kept.
+func newQuestion(tunnel string, p prompt.Prompt, mayKeep bool, w fyne.Window, done func(map[string]localapi.Octets, bool)) *question {
+	q := &question{tunnel: tunnel, prompt: p, done: done}
+	q.clock, q.fault = widget.NewLabel(""), widget.NewLabel("")
+	q.fault.Importance, q.fault.Wrapping = widget.DangerImportance, fyne.TextWrapWord
+	q.fault.Hide()
+	box := container.NewVBox()
+	if p.Message != "" {
+		message := widget.NewLabel(p.Message)
+		message.Wrapping, message.Selectable = fyne.TextWrapWord, true
+		box.Add(message)
+	}
+	form := widget.NewForm()
+	secret := false
+	for _, f := range p.Fields {
+		q.add(form, f)
+		secret = secret || f.Kind == prompt.Secret
+	}
+	box.Add(form)
+	if mayKeep && secret {
+		q.save = widget.NewCheck(lang.L("Remember it in my keyring"), nil)
+		box.Add(q.save)
+	}
+	box.Add(q.fault)
+	box.Add(q.clock)
+	ok := widget.NewButton(lang.L("Continue"), q.submit)
+	ok.Importance = widget.HighImportance
+	q.dialog = dialog.NewCustomWithoutButtons(p.Title, box, w)
+	q.dialog.SetButtons([]fyne.CanvasObject{widget.NewButton(lang.L("Cancel"), q.cancel), ok})
+	q.tick(time.Now())
+	return q
+}
+
+func (q *question) add(form *widget.Form, f prompt.Field) {
+	e := field{Field: f}
+	label := prompt.Clean(f.Label, 100)
+	switch f.Kind {
+	case prompt.YesNo:
+		e.yes = widget.NewRadioGroup([]string{lang.L("Yes"), lang.L("No")}, nil)
+		e.yes.Horizontal = true
+		switch f.Default {
+		case "yes":
+			e.yes.SetSelected(lang.L("Yes"))
+		case "no":
+			e.yes.SetSelected(lang.L("No"))
+		}
+		form.Append(label, e.yes)
+	case prompt.Text:
+		e.entry = widget.NewEntry()
+		e.entry.SetText(f.Default)
+		form.Append(label, e.entry)
+	default:
+		e.entry = widget.NewPasswordEntry()
+		form.Append(label, e.entry)
+	}
+	if f.Kind == prompt.NewPIN {
+		e.again = widget.NewPasswordEntry()
+		e.again.OnSubmitted = func(string) { q.submit() }
+		form.Append(label+lang.L(" (again)"), e.again)
+	}
+	if e.entry != nil {
+		e.entry.OnSubmitted = func(string) { q.submit() }
+	}
+	q.fields = append(q.fields, e)
+}
+
+// show opens the dialog, with the focus in the first empty field.
+func (q *question) show(w fyne.Window) {
+	q.dialog.Resize(fyne.NewSize(420, 0))
+	q.dialog.Show()
+	for _, f := range q.fields {
+		for _, e := range []*widget.Entry{f.entry, f.again} {
+			if e != nil && e.Text == "" {
+				w.Canvas().Focus(e)
+				return
+			}
+		}
+	}
+}
+
+// tick shows how long the gateway still waits, in its last minutes.
+func (q *question) tick(now time.Time) {
+	text := ""
+	if d := q.prompt.Deadline; !d.IsZero() {
+		text = lang.L("The gateway waits {{.Span}} more.", map[string]any{"Span": span(d.Sub(now))})
+	}
+	setText(q.clock, text)
+}
+
+// submit hands the answers on, or says what is wrong with them.
+func (q *question) submit() {
+	answers := make(map[string]localapi.Octets)
+	for _, f := range q.fields {
+		a, err := f.answer()
+		if err != nil {
+			setText(q.fault, f.Label+": "+err.Error())
+			q.fault.Show()
+			return
+		}
+		answers[f.Name] = localapi.Octets(a)
+	}
+	q.finish(answers)
+}
+
+func (q *question) cancel() { q.finish(nil) }
+
+func (q *question) finish(answers map[string]localapi.Octets) {
+	if q.done == nil {
+		return
+	}
+	done := q.done
+	q.done = nil
+	q.dismiss()
+	done(answers, answers != nil && q.save != nil && q.save.Checked)
+}
+
+// dismiss closes the dialog and forgets what was typed.
+func (q *question) dismiss() {
+	q.done = nil
+	q.dialog.Hide()
+	for _, f := range q.fields {
+		for _, e := range []*widget.Entry{f.entry, f.again} {
+			if e != nil && f.Kind.Hidden() {
+				e.SetText("")
+			}
+		}
+	}
+}
+
+// answer is what was typed, if it fits.
+func (f field) answer() (prompt.Answer, error) {
+	var a prompt.Answer
+	switch {
+	case f.yes != nil && f.yes.Selected == lang.L("Yes"):
+		a = prompt.Answer("yes")
+	case f.yes != nil && f.yes.Selected == lang.L("No"):
+		a = prompt.Answer("no")
+	case f.entry != nil:
+		a = prompt.Answer(f.entry.Text)
+	}
+	if err := f.Check(a); err != nil {
+		return nil, err
+	}
+	if f.again != nil && f.again.Text != f.entry.Text {
+		return nil, errors.New(lang.L("the two differ"))
+	}
+	return a, nil
+}

@@ -1,0 +1,95 @@
+package gui
+
+import (
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/desktop"
+	"fyne.io/fyne/v2/lang"
+
+	"postern/client/localapi"
+)
+
+// tray is the symbol beside the clock, where the desktop has a place for it. It offers
+// what the window does, and the window needs it for nothing.
+type tray struct {
+	ui    *UI
+	app   desktop.App // nil: this system has none
+	shown string      // what its menu says, so that it is built when that changes only
+	icon  string
+}
+
+func newTray(u *UI) *tray {
+	t := &tray{ui: u}
+	t.app, _ = u.app.(desktop.App)
+	return t
+}
+
+// show brings the symbol and the menu up to date.
+func (t *tray) show(all []*entry) {
+	if t.app == nil || t.ui.window == nil {
+		return
+	}
+	state := localapi.Down
+	var says strings.Builder
+	for _, e := range all {
+		says.WriteString(e.key + "\x00" + e.below() + "\x00")
+		state = loudest(state, e.state())
+	}
+	if icon := stateIcon(state, false); icon.Name() != t.icon {
+		t.icon = icon.Name()
+		t.app.SetSystemTrayIcon(icon)
+	}
+	if says.String() == t.shown {
+		return
+	}
+	t.shown = says.String()
+	t.app.SetSystemTrayMenu(fyne.NewMenu("postern", t.items(all)...))
+}
+
+// loudest is what a symbol for several connections shows.
+func loudest(a, b localapi.State) localapi.State {
+	rank := func(s localapi.State) int {
+		switch s {
+		case localapi.Down:
+			return 0
+		case localapi.Failed:
+			return 1
+		case localapi.Up, localapi.Rekeying:
+			return 2
+		}
+		return 3
+	}
+	if rank(b) > rank(a) {
+		return b
+	}
+	return a
+}
+
+func (t *tray) items(all []*entry) []*fyne.MenuItem {
+	items := []*fyne.MenuItem{fyne.NewMenuItem(lang.L("Open the window"), t.ui.raise), fyne.NewMenuItemSeparator()}
+	for _, e := range all {
+		text, act := lang.L("Connect {{.Name}}", map[string]any{"Name": e.name}), func() { t.ui.connect(e) }
+		if e.busy() {
+			text, act = lang.L("Disconnect {{.Name}}", map[string]any{"Name": e.name}), func() { t.ui.disconnect(e) }
+		}
+		item := fyne.NewMenuItem(text, act)
+		item.Disabled = e.problem != ""
+		items = append(items, item)
+	}
+	quit := fyne.NewMenuItem(lang.L("Quit"), t.ui.Quit)
+	quit.IsQuit = true
+	return append(items, fyne.NewMenuItemSeparator(), quit)
+}
+
+// raise shows the window in front of the others.
+func (u *UI) raise() {
+	u.window.Show()
+	u.window.RequestFocus()
+}
+
+// Quit ends the program. Connections live on: they are the daemon's.
+func (u *UI) Quit() {
+	u.Close()
+	u.app.Quit()
+}
