@@ -23,8 +23,9 @@ const (
 
 // Probe asks a gateway what it answers to, slowly: one datagram in flight, a minute
 // at most, and never more than the first message of an exchange. It needs no
-// privileges. An error is a *profile.Error for a host that can't be one, or the
-// network's; a gateway that doesn't answer is a report.
+// privileges. Errors: *profile.Error for a host that can't be one, *localapi.Reason
+// for one without an address, or the network's. A gateway that doesn't answer is a
+// report.
 func Probe(ctx context.Context, r localapi.ProbeRequest) (*localapi.ProbeReport, error) {
 	g, id, err := parseRequest(r)
 	if err != nil {
@@ -32,7 +33,7 @@ func Probe(ctx context.Context, r localapi.ProbeRequest) (*localapi.ProbeReport,
 	}
 	addresses, err := resolve(ctx, g.Host)
 	if err != nil {
-		return nil, err
+		return nil, notFound(g.Host, err)
 	}
 	w, err := openWire(addresses[0])
 	if err != nil {
@@ -91,6 +92,14 @@ func resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	}
 	slices.SortStableFunc(all, func(a, b netip.Addr) int { return a.BitLen() - b.BitLen() })
 	return slices.Compact(all), nil
+}
+
+// notFound says that a host has no address.
+func notFound(host string, err error) error {
+	return &localapi.Reason{
+		Code: "name_not_found", Exit: localapi.ExitTimeout, Message: fmt.Sprintf("%s has no address.", host),
+		Try: "Check the name, and that name resolution works here.", Detail: err.Error(),
+	}
 }
 
 // prober is one probe.
