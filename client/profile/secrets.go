@@ -92,6 +92,17 @@ func (s Sources) Resolve(p *Profile) error {
 	return readFiles(p)
 }
 
+// Given returns what the descriptor delivers, by key, as it is written there. Like
+// Resolve it can be called once. The caller clears the values.
+func (s Sources) Given() (map[string][]byte, error) {
+	given, err := readFD(s.FD)
+	out := make(map[string][]byte, len(given))
+	for key, f := range given {
+		out[key] = f.value
+	}
+	return out, err
+}
+
 // resolve sets one secret.
 func (s Sources) resolve(p *Profile, key string, e Encoding, given lines, file string, to *Secret) error {
 	at, ok := given[key]

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +15,6 @@ import (
 
 	"postern/client"
 	"postern/client/profile"
-	"postern/client/prompt"
 )
 
 // runFlags are the flags of run.
@@ -40,9 +38,9 @@ func runCommand() *cobra.Command {
 NAME is a profile in $XDG_CONFIG_HOME/postern/profiles or /etc/postern/profiles.d,
 FILE the path of one. The pre-shared key and the password come from --secrets-fd,
 from $CREDENTIALS_DIRECTORY/NAME.secret and NAME.password, from the profile or the
-files it names, or else from a person. The secret of one-time codes is otp_secret in
-all of these places, the passphrase of a private key or the PIN of its token
-key_passphrase.
+files it names, from your keyring ("postern secret"), or else from a person. The secret
+of one-time codes is otp_secret in all of these places, the passphrase of a private key
+or the PIN of its token key_passphrase.
 
 A gateway whose certificate nothing in the profile vouches for is shown once; when it
 is trusted its fingerprint is kept in known_gateways, in the folder --state-dir.
@@ -57,12 +55,8 @@ Exit codes: 0 ended cleanly, 1 other failure, 2 key or password refused, 3 no an
 4 proposal or identity refused, 5 network set-up failed, 6 input needed and nobody to
 ask, 7 profile or option wrong, 8 not permitted, 10 no such profile, 11 another gateway
 than the profile demands, 130 and 143 interrupted before the connection was up.`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usageError{errors.New("run wants one profile: a name or a file")}
-			}
-			return nil
-		},
+		Args:              one("run", "one profile: a name or a file"),
+		ValidArgsFunction: completeProfiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.globals = globalsOf(cmd)
 			return run(cmd.OutOrStdout(), args[0], &f)
@@ -73,7 +67,7 @@ than the profile demands, 130 and 143 interrupted before the connection was up.`
 	fs.BoolVar(&f.rootless, "rootless", false, "need no privileges: leave the host's network alone and offer a proxy into the tunnel")
 	fs.StringVar(&f.socks, "socks", "", "with --rootless: where the SOCKS5 and HTTP proxy listens (default 127.0.0.1:1080)")
 	fs.StringArrayVar(&f.forwards, "forward", nil, "with --rootless: a port forward into the tunnel, such as 8080:10.20.0.1:80; may repeat")
-	fs.IntVar(&f.secretsFD, "secrets-fd", profile.NoFD, "a file descriptor to read secret=…, password=…, otp_secret=… and key_passphrase=… lines from")
+	fs.IntVar(&f.secretsFD, "secrets-fd", profile.NoFD, secretsHelp)
 	fs.IntVar(&f.answersFD, "answers-fd", profile.NoFD, "a file descriptor on which a program answers what a person would be asked, as JSON lines")
 	fs.StringVar(&f.keylog, "keylog", "", "a folder to write all keys to, for Wireshark: ikev1_decryption_table and esp_sa")
 	fs.StringVar(&f.stateDir, "state-dir", "", "where to note what must be put back after a crash, and gateways that were trusted at first sight (default $STATE_DIRECTORY, else /var/lib/postern; with --rootless for others than root $XDG_STATE_HOME/postern)")
@@ -82,7 +76,7 @@ than the profile demands, 130 and 143 interrupted before the connection was up.`
 
 func run(out io.Writer, name string, f *runFlags) error {
 	noCoreDumps()
-	p, err := loadProfile(name, f)
+	p, err := loadProfile(name, f.secretsFD, true)
 	if err != nil {
 		return client.Explain(err)
 	}
@@ -91,9 +85,9 @@ func run(out io.Writer, name string, f *runFlags) error {
 		return err
 	}
 	defer o.KeyLog.Close()
-	var show shower = &jsonLines{encoder: json.NewEncoder(out)}
+	var show shower = newJSONLines(out)
 	if !f.json {
-		s := &screen{out: os.Stderr, quiet: f.quiet}
+		s := &screen{out: os.Stderr, quiet: f.quiet, colours: f.colours(os.Stderr)}
 		show = s
 		if f.answersFD == profile.NoFD {
 			o.Ask = s.asking(o.Ask)
@@ -126,8 +120,9 @@ func run(out io.Writer, name string, f *runFlags) error {
 	return err
 }
 
-// loadProfile reads the profile and the secrets that belong to it.
-func loadProfile(name string, f *runFlags) (*profile.Profile, error) {
+// loadProfile reads the profile and the secrets that belong to it, those in the person's
+// keyring too if keyring is true.
+func loadProfile(name string, fd int, keyring bool) (*profile.Profile, error) {
 	path, err := profile.Find(name)
 	if err != nil {
 		return nil, err
@@ -136,23 +131,18 @@ func loadProfile(name string, f *runFlags) (*profile.Profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	sources := profile.Sources{FD: f.secretsFD, CredentialsDirectory: os.Getenv("CREDENTIALS_DIRECTORY")}
+	sources := profile.Sources{FD: fd, CredentialsDirectory: os.Getenv("CREDENTIALS_DIRECTORY")}
+	if keyring {
+		sources.Keyring = keyringOf(p.Name)
+	}
 	return p, sources.Resolve(p)
 }
 
 func (f *runFlags) options() (client.Options, error) {
-	o := client.Options{Ask: terminalPrompt(), StateDir: f.stateDir, Log: f.logger()}
-	switch {
-	case f.answersFD != profile.NoFD && (f.noPrompt || f.answersFD == f.secretsFD):
-		return o, usageError{errors.New("--answers-fd goes neither with --no-prompt nor with --secrets-fd on the same descriptor")}
-	case f.answersFD != profile.NoFD:
-		p, err := openProgram(f.answersFD)
-		if err != nil {
-			return o, usageError{err}
-		}
-		o.Ask = p.ask
-	case f.noPrompt:
-		o.Ask = prompt.Nobody
+	ask, err := asker(f.noPrompt, f.answersFD, f.secretsFD)
+	o := client.Options{Ask: ask, StateDir: f.stateDir, Log: f.logger()}
+	if err != nil {
+		return o, err
 	}
 	if o.StateDir == "" {
 		o.StateDir = stateDir(f.rootless)
@@ -167,7 +157,6 @@ func (f *runFlags) options() (client.Options, error) {
 		return o, usageError{errors.New("--socks and --forward need --rootless")}
 	}
 	if f.keylog != "" {
-		var err error
 		if o.KeyLog, err = client.OpenKeyLog(f.keylog); err != nil {
 			return o, usageError{err}
 		}

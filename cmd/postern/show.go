@@ -38,6 +38,8 @@ func watch(ctx context.Context, c *client.Client, s shower) {
 	}
 }
 
+func newJSONLines(out io.Writer) *jsonLines { return &jsonLines{encoder: json.NewEncoder(out)} }
+
 // jsonLines prints whole snapshots, one a line.
 type jsonLines struct {
 	encoder *json.Encoder
@@ -68,8 +70,9 @@ func (j *jsonLines) explains() bool { return true }
 
 // screen shows the phases as they pass.
 type screen struct {
-	out   io.Writer
-	quiet bool
+	out     io.Writer
+	quiet   bool
+	colours palette
 
 	mu     sync.Mutex
 	began  time.Time
@@ -114,7 +117,7 @@ func (t *screen) show(st client.Status) {
 	for _, w := range st.Warnings {
 		if !t.warned[w] {
 			t.warned[w] = true
-			fmt.Fprintln(t.out, "  note:", w)
+			fmt.Fprintln(t.out, " ", t.colours.paint(yellow, "note:"), w)
 		}
 	}
 	if st.State == client.WaitingForInput {
@@ -127,7 +130,7 @@ func (t *screen) show(st client.Status) {
 	switch st.State {
 	case client.Up:
 		t.up = true
-		fmt.Fprintf(t.out, "%s connected\n%s", t.clock(), summary(st))
+		fmt.Fprintf(t.out, "%s %s\n%s", t.clock(), t.colours.paint(green, "connected"), summary(st))
 		if b := st.Tunnel.Banner; b != "" && b != t.banner {
 			t.banner = b
 			fmt.Fprintf(t.out, "  the gateway says:\n%s", indent(b))
@@ -160,7 +163,7 @@ func (t *screen) line(word string, r *client.Reason) {
 		return
 	}
 	t.state, t.reason = client.Failed, r.Message
-	fmt.Fprintf(t.out, "%s %s: %s\n", t.clock(), word, r.Message)
+	fmt.Fprintf(t.out, "%s %s: %s\n", t.clock(), t.colours.paint(red, word), r.Message)
 	if r.Try != "" {
 		fmt.Fprintln(t.out, "  "+r.Try)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -31,12 +30,8 @@ subject, issuer, dates and fingerprint. What is weak, and what ends within 30 da
 pointed out. No passphrase is asked for, and no token is opened.
 
 Exit codes: 0, 7 profile wrong, 10 no such profile.`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usageError{errors.New("show wants one profile: a name or a file")}
-			}
-			return nil
-		},
+		Args:              one("show", "one profile: a name or a file"),
+		ValidArgsFunction: completeProfiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.globals = globalsOf(cmd)
 			return showProfile(cmd.OutOrStdout(), args[0], f)
@@ -57,7 +52,7 @@ type shownProfile struct {
 
 func showProfile(out io.Writer, name string, f showFlags) error {
 	noCoreDumps()
-	p, err := loadProfile(name, &runFlags{secretsFD: profile.NoFD})
+	p, err := loadProfile(name, profile.NoFD, false)
 	if err != nil {
 		return client.Explain(err)
 	}
