@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"postern/client/profile"
@@ -19,17 +21,33 @@ import (
 // child is one pair of ESP SAs in use. Its keys are the data plane's.
 type child struct {
 	*ike.Child
+	under   atomic.Pointer[phase1] // whose way its packets go
 	pair    *tun.Pair
 	since   time.Time
 	rekey   time.Time // zero: never by us
 	expires time.Time // zero: never
-	renewed bool      // a newer one carries its traffic
+	used    uint64    // rekeyed after so many octets in a direction; 0: never for that
+
+	woken chan struct{} // holds a value once the gateway has sent on it
+	due   chan struct{} // holds a value when it must be renewed at once
+	gone  chan struct{} // closed when it is removed
+	once  sync.Once
+
+	// Guarded by session.mu.
+	active  bool      // sends, unless a newer one does
+	renewed bool      // a newer one carries its traffic, or will
+	asked   time.Time // when renewNow was called last
 }
 
-const (
-	overlap    = 30 * time.Second // how long an old child goes on receiving beside the new one
-	rekeyPause = 10 * time.Second // before a renewal that failed is tried again
-)
+// flow is traffic that the connection is for: it has a child, or gets one.
+type flow struct {
+	local, remote ike.Selector
+	group         isakmp.Group // of its last child's perfect forward secrecy
+}
+
+func (c *child) flow() flow { return flow{c.Local, c.Remote, c.Group} }
+
+func (f flow) same(o flow) bool { return f.local == o.local && f.remote == o.remote }
 
 // quick makes the children that the connection needs: one for everything, or one
 // for each network in turn.
@@ -38,7 +56,7 @@ func (s *session) quick(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	local := host(s.assigned.Address.Addr())
+	local := host(s.assigned.Load().Address.Addr())
 	var failed error
 	for _, remote := range s.selectors() {
 		_, err := s.makeChild(ctx, ps, ike.Selector{Prefix: local}, ike.Selector{Prefix: remote})
@@ -55,12 +73,13 @@ func (s *session) quick(ctx context.Context) error {
 
 // selectors is what Quick Mode asks for, one child each.
 func (s *session) selectors() []netip.Prefix {
+	a := s.assigned.Load()
 	everything := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-	if s.assigned.Address.Addr().Is6() {
+	if a.Address.Addr().Is6() {
 		everything = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 	}
-	each := s.profile.Selectors == profile.SelectorsEach || s.profile.Selectors == profile.Auto && !s.sa.Info().Unity
-	networks := union(s.assigned.Networks, s.profile.Networks)
+	each := s.profile.Selectors == profile.SelectorsEach || s.profile.Selectors == profile.Auto && !s.current().sa.Info().Unity
+	networks := union(a.Networks, s.profile.Networks)
 	if !each || len(networks) == 0 {
 		return []netip.Prefix{everything}
 	}
@@ -81,37 +100,45 @@ func union[T comparable](a, b []T) (out []T) {
 
 func host(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
-// makeChild runs a Quick Mode of ours.
+// makeChild runs a Quick Mode of ours under the newest phase 1.
 func (s *session) makeChild(ctx context.Context, ps []ike.ESPProposal, local, remote ike.Selector) (*child, error) {
+	p := s.current()
 	var made *child
 	cfg := ike.ChildConfig{
 		Proposals: ps, Lifetime: s.profile.Lifetime.ESP, Local: local, Remote: remote,
 		Install: func(c *ike.Child) (err error) {
-			made, err = s.install(c, c.Remote)
+			made, err = s.install(p, c, c.Remote)
 			return err
 		},
 	}
 	asked := 0
-	if s.assigned != nil {
-		asked = int(s.assigned.PFS)
+	if a := s.assigned.Load(); a != nil {
+		asked = int(a.PFS)
 	}
-	cfg.Group = pfsGroup(s.profile, asked, s.sa.Info().Proposal.Group)
-	if s.agreed {
-		s.byPolicy(&cfg)
+	cfg.Group = pfsGroup(s.profile, asked, p.sa.Info().Proposal.Group)
+	if p.agreed {
+		s.byPolicy(p, &cfg)
 	}
-	_, err := s.sa.Quick(ctx, cfg)
+	_, err := p.sa.Quick(ctx, cfg)
 	if err != nil {
 		if made != nil {
 			s.remove(made)
 		}
 		return nil, err
 	}
-	s.activate(made)
+	s.settle(made)
+	// Not RFC: strongSwan receives on the child only once it has our last message, so
+	// that the older one sends until the newer is heard of.
+	if s.sends(made.flow()) {
+		s.tasks.Go(func() { s.activateWhenReady(made) })
+	} else {
+		s.activate(made)
+	}
 	return made, nil
 }
 
 // install makes a child receive.
-func (s *session) install(c *ike.Child, remote ike.Selector) (*child, error) {
+func (s *session) install(p *phase1, c *ike.Child, remote ike.Selector) (*child, error) {
 	su := suite(c.Proposal)
 	in, err := esp.NewInbound(su, c.InboundSPI, c.Inbound.Encryption, c.Inbound.Integrity)
 	if err != nil {
@@ -121,27 +148,24 @@ func (s *session) install(c *ike.Child, remote ike.Selector) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := &child{Child: c, since: time.Now()}
+	// Without its monotonic clock, which stands still while some systems sleep.
+	now := time.Now().Round(0)
+	made := &child{Child: c, since: now, woken: make(chan struct{}, 1), due: make(chan struct{}, 1), gone: make(chan struct{})}
+	made.under.Store(p)
 	made.pair = &tun.Pair{
 		In: in, Out: out, Local: []tun.Selector{tun.Selector(c.Local)}, Remote: s.behind(remote),
 	}
-	if c.Encapsulated {
-		made.pair.Send = func(packets [][]byte) error {
-			path := s.sa.Path()
-			return s.on(path).SendESP(packets, tun.Path(path))
-		}
-		made.pair.Seen = func(from tun.Path) { s.sa.Follow(from.Remote) }
-	} else {
-		made.pair.Send = func(packets [][]byte) error { return s.raw.SendESP(packets, tun.Path(s.sa.Path())) }
-	}
+	made.pair.Send, made.pair.Seen = s.ways(made)
+	// Jitter, so that both ends seldom begin at once.
+	part := 0.80 + 0.10*rand.Float64()
 	if c.Lifetime > 0 {
-		made.expires = made.since.Add(c.Lifetime)
-		// Jitter, so that both ends seldom begin at once.
-		made.rekey = made.since.Add(time.Duration((0.80 + 0.10*rand.Float64()) * float64(c.Lifetime)))
+		made.expires = now.Add(c.Lifetime)
+		made.rekey = now.Add(time.Duration(part * float64(c.Lifetime)))
 	}
-	s.client.options.KeyLog.child(c, s.sa.Path())
+	made.used = uint64(part * float64(c.LifeOctets))
+	s.client.options.KeyLog.child(c, p.sa.Path())
 	c.Forget()
-	if err := s.tunnel.AddInbound(made.pair); err != nil {
+	if err := s.inside.tunnel.AddInbound(made.pair); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -150,84 +174,79 @@ func (s *session) install(c *ike.Child, remote ike.Selector) (*child, error) {
 	return made, nil
 }
 
-// activate sends on a child from now on, and sees to it that it is renewed.
-func (s *session) activate(c *child) {
-	s.tunnel.Activate(c.InboundSPI)
+// ways are how a child's packets are sent, and what its pump tells.
+func (s *session) ways(c *child) (send func([][]byte) error, seen func(tun.Path)) {
+	heard := func() {
+		select {
+		case c.woken <- struct{}{}:
+		default:
+		}
+	}
+	if !c.Encapsulated {
+		return func(packets [][]byte) error {
+			return s.raw.SendESP(packets, tun.Path(c.under.Load().sa.Path()))
+		}, func(tun.Path) { heard() }
+	}
+	return func(packets [][]byte) error {
+			path := c.under.Load().sa.Path()
+			return s.on(path).SendESP(packets, tun.Path(path))
+		}, func(from tun.Path) {
+			c.under.Load().sa.Follow(from.Remote)
+			heard()
+		}
+}
+
+// settle makes a child its flow's newest: those before it aren't renewed any more.
+// It is kept from now on.
+func (s *session) settle(c *child) {
+	f := c.flow()
 	s.mu.Lock()
+	known := false
+	for i := range s.flows {
+		if s.flows[i].same(f) {
+			s.flows[i], known = f, true
+		}
+	}
+	if !known {
+		s.flows = append(s.flows, f)
+	}
 	for _, old := range s.children {
-		if old != c && old.Local == c.Local && old.Remote == c.Remote {
+		if old != c && old.flow().same(f) {
 			old.renewed = true
 		}
 	}
 	s.mu.Unlock()
 	s.log.Info("ESP", "suite", c.Proposal, "local", c.Local, "remote", c.Remote, "spi", spiName(c.InboundSPI), "udp", c.Encapsulated)
 	s.client.update(func(*Status) {})
-	if !c.expires.IsZero() {
-		s.tasks.Go(func() { s.keep(c) })
+	s.tasks.Go(func() { s.keep(c) })
+}
+
+// activate sends on a child from now on.
+func (s *session) activate(c *child) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !c.active {
+		c.active = s.inside.tunnel.Activate(c.InboundSPI)
 	}
 }
 
-// keep renews a child in time, and drops it when its life is over.
-func (s *session) keep(c *child) {
-	tried := false
-	for next := c.rekey; s.sleepUntil(next); next = time.Now().Add(rekeyPause) {
-		// Woken late, after a sleep of the machine, one try is worth it all the same.
-		if s.isRenewed(c) || tried && !time.Now().Before(c.expires) {
-			break
+// sends says whether a child of the flow is in use.
+func (s *session) sends(f flow) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.children {
+		if c.active && c.flow().same(f) {
+			return true
 		}
-		tried = true
-		made, err := s.makeChild(s.ctx, []ike.ESPProposal{c.Proposal}, c.Local, c.Remote)
-		if err != nil {
-			s.log.Warn("ESP not renewed yet", "spi", spiName(c.InboundSPI), "error", err)
-			continue
-		}
-		s.log.Info("ESP renewed", "old", spiName(c.InboundSPI), "new", spiName(made.InboundSPI))
-		break
-	}
-	end := c.expires
-	if s.isRenewed(c) {
-		end = earlier(end, time.Now().Add(overlap))
-	}
-	if !s.sleepUntil(end) {
-		return
-	}
-	if s.remove(c) {
-		_ = s.sa.DeleteChild(c.InboundSPI)
-	}
-	if len(s.living()) == 0 {
-		s.fail(errors.New("the last ESP SA expired and the gateway made no new one"))
-	}
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
-
-// sleepUntil is false if the session ended first.
-func (s *session) sleepUntil(t time.Time) bool {
-	timer := time.NewTimer(time.Until(t))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-s.sa.Done():
-	case <-s.ctx.Done():
 	}
 	return false
 }
 
-func (s *session) isRenewed(c *child) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return c.renewed
-}
-
-// remove takes a child out of the tunnel; false: it was gone already.
+// remove takes a child out of the tunnel, once whatever replaces it sends; false:
+// it was gone already.
 func (s *session) remove(c *child) bool {
 	s.mu.Lock()
+	var next *child
 	found := false
 	for i, o := range s.children {
 		if o == c {
@@ -236,8 +255,27 @@ func (s *session) remove(c *child) bool {
 			break
 		}
 	}
+	for _, o := range s.children {
+		if !o.active && !o.renewed && o.flow().same(c.flow()) {
+			next = o
+		}
+	}
 	s.mu.Unlock()
-	return found && s.tunnel.Remove(c.InboundSPI)
+	if next != nil && c.renewed {
+		s.activate(next)
+	}
+	c.once.Do(func() { close(c.gone) })
+	return found && s.inside.tunnel.Remove(c.InboundSPI)
+}
+
+// forgetChildren takes all out of the tunnel.
+func (s *session) forgetChildren() {
+	s.mu.Lock()
+	children := append([]*child(nil), s.children...)
+	s.mu.Unlock()
+	for _, c := range children {
+		s.remove(c)
+	}
 }
 
 // living are the children that aren't replaced by newer ones.
@@ -252,12 +290,16 @@ func (s *session) living() (out []*child) {
 	return out
 }
 
-// quickOffered answers a Quick Mode that the gateway begins: it renews a child
-// that we have. What it proposes for may be wider than that child, and is
-// confirmed so, but no more than the child's traffic is let in.
-func (s *session) quickOffered(_ context.Context, _ *ike.SA, o ike.QuickOffer) (*ike.ChildConfig, error) {
-	old := s.renews(o)
-	if old == nil {
+// quickOffered answers a Quick Mode that the gateway begins: it renews a child of
+// a flow that we have. What it proposes for may be wider than that, and is
+// confirmed so, but no more than the flow's traffic is let in.
+func (s *session) quickOffered(_ context.Context, sa *ike.SA, o ike.QuickOffer) (*ike.ChildConfig, error) {
+	p := s.holder(sa)
+	if p == nil {
+		return nil, errors.New("a Quick Mode before the login")
+	}
+	f, ok := s.renews(p, o)
+	if !ok {
 		return nil, &ike.NotifyError{Type: isakmp.NotifyInvalidIDInformation}
 	}
 	ps, err := espProposals(s.profile)
@@ -266,45 +308,49 @@ func (s *session) quickOffered(_ context.Context, _ *ike.SA, o ike.QuickOffer) (
 	}
 	var made *child
 	return &ike.ChildConfig{
-		Proposals: ps, Group: old.Group, Lifetime: s.profile.Lifetime.ESP, Local: o.Local, Remote: o.Remote,
+		Proposals: ps, Group: f.group, Lifetime: s.profile.Lifetime.ESP, Local: o.Local, Remote: o.Remote,
 		Install: func(c *ike.Child) (err error) {
-			if s.agreed {
-				c.Local = old.Local
+			if p.agreed {
+				c.Local = f.local
 			}
-			made, err = s.install(c, old.Remote)
+			made, err = s.install(p, c, f.remote)
+			if err == nil {
+				s.mu.Lock()
+				c.Local, c.Remote = f.local, f.remote
+				s.mu.Unlock()
+			}
 			return err
 		},
-		Settled: func(c *ike.Child, err error) {
+		Settled: func(_ *ike.Child, err error) {
 			if err != nil {
 				s.remove(made)
 				return
 			}
-			c.Local, c.Remote = old.Local, old.Remote
+			s.settle(made)
 			s.activate(made)
 		},
 	}, nil
 }
 
-// renews finds the child that a gateway's offer is about.
-func (s *session) renews(o ike.QuickOffer) *child {
-	s.mu.Lock()
-	a := s.assigned
-	s.mu.Unlock()
-	if a == nil || o.NoIDs != s.agreed || !s.agreed && !o.Local.Prefix.Contains(a.Address.Addr()) {
-		return nil
+// renews finds the flow that a gateway's offer is about.
+func (s *session) renews(p *phase1, o ike.QuickOffer) (flow, bool) {
+	a := s.assigned.Load()
+	if a == nil || o.NoIDs != p.agreed || !p.agreed && !o.Local.Prefix.Contains(a.Address.Addr()) {
+		return flow{}, false
 	}
-	for _, c := range s.living() {
-		if s.agreed || o.Remote.Prefix.Overlaps(c.Remote.Prefix) {
-			return c
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.flows {
+		if p.agreed || o.Remote.Prefix.Overlaps(f.remote.Prefix) {
+			return f, true
 		}
 	}
-	return nil
+	return flow{}, false
 }
 
 // childDeleted hears that the gateway doesn't receive on some SPIs any more. By
-// mistake some gateways name ours. Where that leaves traffic without a child,
-// a new one is made at once.
-func (s *session) childDeleted(sa *ike.SA, d isakmp.Delete) {
+// mistake some gateways name ours.
+func (s *session) childDeleted(_ *ike.SA, d isakmp.Delete) {
 	if d.Protocol != isakmp.ProtoESP {
 		return
 	}
@@ -329,39 +375,29 @@ func (s *session) bySPI(spi uint32) *child {
 	return nil
 }
 
-func (s *session) replaceDeleted(c *child) {
-	renewed := s.isRenewed(c)
-	if !s.remove(c) {
-		return
-	}
-	s.log.Info("ESP deleted by the gateway", "spi", spiName(c.InboundSPI))
-	s.client.update(func(*Status) {})
-	// The gateway may be about to end everything: its Delete of phase 1 follows.
-	if renewed || !s.sleepUntil(time.Now().Add(time.Second)) {
-		return
-	}
-	if _, err := s.makeChild(s.ctx, []ike.ESPProposal{c.Proposal}, c.Local, c.Remote); err != nil && len(s.living()) == 0 {
-		s.fail(fmt.Errorf("the gateway deleted the last ESP SA: %w", err))
-	}
-}
-
-// sayGoodbye deletes what the gateway has of us.
-func (s *session) sayGoodbye() {
-	s.mu.Lock()
-	children := append([]*child(nil), s.children...)
-	s.mu.Unlock()
-	for _, c := range children {
-		_ = s.sa.DeleteChild(c.InboundSPI)
-	}
-	_ = s.sa.Close()
-}
-
 // lastSent is when ESP was last sent.
 func (s *session) lastSent() (last time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.children {
-		if t := c.pair.LastOutbound(); t.After(last) {
+		last = latest(last, c.pair.LastOutbound())
+	}
+	return last
+}
+
+// alive is when ESP of the gateway's last proved that it lives.
+func (s *session) alive() (last time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.children {
+		last = latest(last, c.pair.LastInbound())
+	}
+	return last
+}
+
+func latest(ts ...time.Time) (last time.Time) {
+	for _, t := range ts {
+		if t.After(last) {
 			last = t
 		}
 	}
@@ -381,7 +417,7 @@ func (s *session) count(st *Status) {
 			In: trafficCount(counters.In), Out: trafficCount(counters.Out),
 		})
 	}
-	total := s.tunnel.Stats()
+	total := s.inside.tunnel.Stats()
 	st.Traffic = &TrafficStatus{In: trafficCount(total.In), Out: trafficCount(total.Out)}
 }
 

@@ -2,11 +2,15 @@
 // data plane and the host's network together for one profile.
 //
 //	client.go      Client: connect, stay connected, tell
+//	gateways.go    which gateways and addresses are dialled, in which order
 //	session.go     one connection from dial to goodbye, one call a phase
 //	sockets.go     the sockets of a session
-//	phase1.go      the profile in the words of package ike
-//	children.go    ESP SAs: made, installed, renewed, deleted
-//	device.go      the tunnel's device: the system's, or a stack of our own with a proxy
+//	phase1.go      a phase 1: the profile in the words of package ike, the login under it
+//	renew.go       phase 1 renewed in time, on suspicion, or by the gateway
+//	children.go    ESP SAs: made, installed, activated, deleted; rekey.go renewed
+//	roam.go        another network, a sleep, a gateway that forgot us
+//	inside.go      the tunnel's end here, which outlives sessions
+//	system.go      what a connection needs of its machine
 //	algorithms.go  names in a profile and numbers on the wire
 //	credential.go  our private key and certificates, from a file or a token
 //	trust.go       whom we take for the gateway; known.go those trusted at first sight
@@ -21,6 +25,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"time"
@@ -28,7 +33,6 @@ import (
 	"postern/client/profile"
 	"postern/client/prompt"
 	"postern/ike"
-	"postern/tun/hostnet"
 	"postern/xauth"
 )
 
@@ -50,6 +54,8 @@ type Options struct {
 	// EraseSecrets, if not nil, erases what is saved of the profile's secrets, for a
 	// gateway that doesn't allow that.
 	EraseSecrets func() error
+	// System, if not nil, stands for this machine's sockets, devices and network.
+	System System
 }
 
 // Rootless says how programs reach a tunnel that has no device.
@@ -63,6 +69,9 @@ type Client struct {
 	profile *profile.Profile
 	options Options
 	log     *slog.Logger
+	system  System
+
+	addresses addresses // of gateways
 
 	mu         sync.Mutex
 	status     Status
@@ -74,6 +83,11 @@ type Client struct {
 	codes      *xauth.Codes   // nil until a login needs them
 	prompts    uint64         // how many there were
 	credential *credential    // nil until a phase 1 needs it
+	inside     *inside        // nil until there is a device
+	pushed     []profile.Gateway
+	sentTo     *target    // by a gateway, for the next dial
+	distrusted bool       // the stored password was refused
+	address    netip.Addr // inside, the last one
 
 	known known // gateways
 
@@ -90,6 +104,9 @@ func New(p *profile.Profile, o Options) *Client {
 		o.Ask = prompt.Nobody
 	}
 	c := &Client{profile: p, options: o, log: o.Log, changed: make(chan struct{}), redial: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
+	if c.system = o.System; c.system == nil {
+		c.system = machine{o.StateDir}
+	}
 	c.status = Status{Schema: 1, Profile: p.Name, State: Down, Since: time.Now(), Warnings: p.Weak()}
 	c.known.path = o.Known
 	if o.Known == "" && o.StateDir != "" {
@@ -110,17 +127,23 @@ const (
 // afterwards it reconnects for as long as it takes.
 func (c *Client) Run(ctx context.Context) error {
 	defer c.forget()
+	defer c.closeInside()
 	for _, w := range c.Status().Warnings {
 		c.log.Warn(w)
 	}
 	if c.options.Rootless == nil {
 		// What a process left behind that was killed may be in our own way.
-		if err := hostnet.Recover(c.options.StateDir); err != nil {
+		if err := c.system.Recover(); err != nil {
 			c.log.Warn("put back after a crash", "error", err)
 		}
 	}
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	tasks.Go(func() { c.follow(ctx) })
 	s, err := c.connectFirst(ctx)
-	for pause := time.Second; ; {
+	for pause := firstPause; ; {
 		if err != nil {
 			return c.failed(err)
 		}
@@ -138,7 +161,10 @@ func (c *Client) Run(ctx context.Context) error {
 		c.drop(Reconnecting, Explain(err))
 		s.close()
 		if time.Since(began) > time.Minute {
-			pause = time.Second
+			pause = firstPause
+		}
+		if c.lost(err) {
+			c.closeInside()
 		}
 		s, err = c.reconnect(ctx, &pause)
 		if ctx.Err() != nil {
@@ -147,6 +173,16 @@ func (c *Client) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// firstPause is before the first new attempt after a connection was lost; each one
+// doubles it, up to a minute.
+const firstPause = 200 * time.Millisecond
+
+// errBroken marks an error of the tunnel's device, which must be opened anew.
+var errBroken = errors.New("the tunnel's device is gone")
+
+// lost says whether the tunnel's end here can't be kept.
+func (c *Client) lost(err error) bool { return errors.Is(err, errBroken) }
 
 // connectFirst dials for the first time.
 func (c *Client) connectFirst(ctx context.Context) (s *session, err error) {
@@ -178,11 +214,15 @@ func (c *Client) reconnect(ctx context.Context, pause *time.Duration) (*session,
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-c.redial:
+			*pause = firstPause
 		case <-time.After(wait):
 		}
 		s, err := c.dial(ctx)
 		if err == nil || errors.Is(err, prompt.ErrNotInteractive) || errors.Is(err, prompt.ErrCancelled) {
 			return s, err
+		}
+		if c.lost(err) {
+			c.closeInside()
 		}
 		c.log.Warn("no new connection yet", "error", err)
 		c.set(Reconnecting, Explain(err))
@@ -227,6 +267,28 @@ func (c *Client) set(s State, r *Reason) {
 			st.State, st.Since = s, time.Now()
 		}
 		st.Reason, st.Prompt = r, nil
+	})
+}
+
+// progress is set while a connection is made: to those who watch, one that is made
+// anew stays Reconnecting until it is up.
+func (c *Client) progress(s State) {
+	c.update(func(st *Status) {
+		if st.State != Reconnecting {
+			st.State, st.Since, st.Reason, st.Prompt = s, time.Now(), nil, nil
+		}
+	})
+}
+
+// rekeying shows that phase 1 is being renewed, or no more.
+func (c *Client) rekeying(on bool) {
+	c.update(func(st *Status) {
+		switch {
+		case on && st.State == Up:
+			st.State, st.Since = Rekeying, time.Now()
+		case !on && st.State == Rekeying:
+			st.State, st.Since = Up, time.Now()
+		}
 	})
 }
 

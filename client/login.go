@@ -11,7 +11,7 @@ import (
 )
 
 // newLogin prepares for the gateway's questions under one SA.
-func (s *session) newLogin() (*xauth.Client, error) {
+func (s *session) newLogin(why purpose) (*xauth.Client, error) {
 	p := s.profile
 	codes, err := s.client.oneTimeCodes()
 	if err != nil {
@@ -19,9 +19,15 @@ func (s *session) newLogin() (*xauth.Client, error) {
 	}
 	cfg := xauth.ClientConfig{
 		Title: p.Name + ": log in", User: p.User, Password: p.Password, Domain: p.Domain,
-		Codes: codes, Vendor: p.Vendor, Ask: s.client.ask, Optional: p.XAuth == profile.XAuthOptional, Log: s.log,
+		Codes: codes, Vendor: p.Vendor, Ask: why.ask, Again: why.again, Optional: p.XAuth == profile.XAuthOptional, Log: s.log,
 	}
-	user, password := s.client.typed()
+	if why.again {
+		cfg.Title = p.Name + ": log in again, the connection goes on meanwhile"
+	}
+	user, password, distrusted := s.client.typed()
+	if distrusted {
+		cfg.Password = nil
+	}
 	if cfg.User == "" {
 		cfg.User = user
 	}
@@ -53,21 +59,23 @@ func (c *Client) oneTimeCodes() (*xauth.Codes, error) {
 }
 
 // authenticate waits until the gateway lets the user in.
-func (s *session) authenticate(ctx context.Context) error {
+func (s *session) authenticate(ctx context.Context, p *phase1) error {
 	if s.profile.Auth == profile.AuthPSK {
 		s.client.warn(groupOnly)
 	}
-	err := s.login.Wait(ctx, s.sa)
+	err := p.login.Wait(ctx, p.sa)
 	switch {
 	case err == nil:
 		s.log.Info("logged in")
-		s.client.remember(s.login.Answered())
+		s.client.remember(p.login.Answered())
 	case errors.Is(err, xauth.ErrRefused):
-		s.client.remember("", nil)
+		s.client.refused()
 	case errors.Is(err, prompt.ErrCancelled):
 	default:
 		// Cut short: the next attempt needn't ask again.
-		s.client.remember(s.login.Answered())
+		if user, password := p.login.Answered(); password != nil {
+			s.client.remember(user, password)
+		}
 	}
 	return err
 }
@@ -82,20 +90,31 @@ func (c *Client) remember(user string, password []byte) {
 	c.user, c.password = user, password
 }
 
-func (c *Client) typed() (user string, password []byte) {
+// refused forgets it, and has the person asked where the stored password was used:
+// to send it over and over would lock the account.
+func (c *Client) refused() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.user, c.password
+	c.password.Clear()
+	c.user, c.password = "", nil
+	c.distrusted = c.profile.OTP == ""
+}
+
+// typed is what a person typed. distrusted: the stored password was refused.
+func (c *Client) typed() (user string, password []byte, distrusted bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.user, c.password, c.distrusted
 }
 
 // configure asks the gateway for an address and all that goes with it, unless
 // the profile brings an address of its own.
-func (s *session) configure(ctx context.Context) error {
+func (s *session) configure(ctx context.Context, p *phase1) error {
 	if a := s.profile.Address; a.IsValid() {
-		s.assign(&xauth.Assigned{Address: host(a)})
+		s.assigned.Store(&xauth.Assigned{Address: host(a)})
 		return nil
 	}
-	assigned, err := s.login.Pull(ctx, s.sa, xauth.Request{Version: "postern"})
+	assigned, err := p.login.Pull(ctx, p.sa, xauth.Request{Version: "postern", Address: s.client.lastAddress()})
 	if err != nil {
 		return err
 	}
@@ -108,15 +127,23 @@ func (s *session) configure(ctx context.Context) error {
 	}
 	assigned.Address = host(assigned.Address.Addr())
 	s.assign(assigned)
-	s.log.Info("assigned", "address", assigned.Address.Addr(), "networks", prefixes(assigned.Networks), "dns", assigned.DNS)
 	return nil
 }
 
-// assign sets what the gateway's own exchanges ask for too.
 func (s *session) assign(a *xauth.Assigned) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.assigned = a
+	s.assigned.Store(a)
+	s.log.Info("assigned", "address", a.Address.Addr(), "networks", prefixes(a.Networks), "dns", a.DNS)
+	c := s.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.address = a.Address.Addr()
+}
+
+// lastAddress is the inner address that we had last and would like to keep.
+func (c *Client) lastAddress() netip.Addr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.address
 }
 
 func prefixes(ps []netip.Prefix) any {

@@ -5,23 +5,58 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 
 	"postern/client/profile"
 	"postern/client/prompt"
 	"postern/ike"
 	"postern/ike/isakmp"
 	"postern/ike/pki"
+	"postern/stamp"
+	"postern/xauth"
 )
 
-// phase1 makes the ISAKMP SA.
-func (s *session) phase1(ctx context.Context) error {
-	cfg, err := s.ikeConfig(ctx)
+// phase1 is an ISAKMP SA and what is said under it. Its fields don't change once
+// there is an SA.
+type phase1 struct {
+	sa      *ike.SA
+	login   *xauth.Client
+	trust   *trust        // nil without certificates
+	vpn5000 *stamp.Client // nil: not spoken
+	agreed  bool          // the gateway speaks it too
+	told    atomic.Bool   // the policy was asked for under this SA
+
+	shorter atomic.Int64 // a life time that the gateway named later; 0: none
+}
+
+// close says goodbye. It does nothing where phase 1 was never made.
+func (p *phase1) close() {
+	if p.sa != nil {
+		_ = p.sa.Close()
+	}
+	p.login.Close()
+	if p.vpn5000 != nil {
+		p.vpn5000.Close()
+	}
+}
+
+// purpose is what a phase 1 is made for.
+type purpose struct {
+	again bool        // another one exists or existed in this session
+	ask   prompt.Func // the person; prompt.Nobody where it isn't the time to ask
+}
+
+// negotiate makes the ISAKMP SA.
+func (s *session) negotiate(ctx context.Context, why purpose) (*phase1, error) {
+	p := &phase1{}
+	cfg, err := s.ikeConfig(ctx, p, why)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	source := s.carrier.SourceFor(s.gateway.Addr())
 	if !source.IsValid() {
-		return stageError{stageSocket, fmt.Errorf("there is no route to %v", s.gateway.Addr())}
+		p.close()
+		return nil, stageError{stageSocket, fmt.Errorf("there is no route to %v", s.gateway.Addr())}
 	}
 	path := ike.Path{
 		Local:  netip.AddrPortFrom(source, s.carrier.LocalAddr().Port()),
@@ -30,19 +65,25 @@ func (s *session) phase1(ctx context.Context) error {
 		// first message, and no float.
 		Marker: s.gateway.Port() != profile.DefaultPort,
 	}
-	if s.sa, err = s.dialIKE(ctx, path, cfg); err != nil {
+	if p.sa, err = s.dialIKE(ctx, p.trust, path, cfg); err != nil {
+		p.close()
 		if hint := s.carrier.LastError(); hint != nil {
-			return fmt.Errorf("%w (the network reports: %v)", err, hint)
+			return nil, fmt.Errorf("%w (the network reports: %v)", err, hint)
 		}
-		return err
+		return nil, err
 	}
-	i := s.sa.Info()
+	if err := s.met(p); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// met judges the phase 1 that was just made.
+func (s *session) met(p *phase1) error {
+	i := p.sa.Info()
 	s.log.Info("phase 1", "mode", i.Mode, "proposal", i.Proposal, "authentication", i.Method, "peer", i.Peer, "nat", natName(i.NAT))
-	s.client.update(func(st *Status) { st.IKE = ikeStatus(i, s.trust.verified()) })
-	for _, w := range s.trust.warnings() {
-		s.client.warn(w)
-	}
-	if err := s.agree(i); err != nil {
+	if err := s.agree(p, i); err != nil {
 		return err
 	}
 	if s.raw == nil && !i.NAT.Encapsulate() {
@@ -53,6 +94,14 @@ func (s *session) phase1(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// show puts a phase 1 into the status.
+func (s *session) show(p *phase1) {
+	s.client.update(func(st *Status) { st.IKE = ikeStatus(p.sa.Info(), p.trust.verified()) })
+	for _, w := range p.trust.warnings() {
+		s.client.warn(w)
+	}
 }
 
 func ikeStatus(i ike.Info, v *pki.Verified) *IKEStatus {
@@ -83,7 +132,7 @@ func natName(n ike.NAT) string {
 }
 
 // ikeConfig is the profile in the engine's words.
-func (s *session) ikeConfig(ctx context.Context) (ike.Config, error) {
+func (s *session) ikeConfig(ctx context.Context, one *phase1, why purpose) (ike.Config, error) {
 	p := s.profile
 	proposals, err := phase1Proposals(p)
 	if err != nil {
@@ -94,19 +143,20 @@ func (s *session) ikeConfig(ctx context.Context) (ike.Config, error) {
 			return ike.Config{}, err
 		}
 	}
-	if s.login, err = s.newLogin(); err != nil {
+	if one.login, err = s.newLogin(why); err != nil {
 		return ike.Config{}, err
 	}
 	cfg := ike.Config{
 		Proposals: proposals, Lifetime: p.Lifetime.IKE,
-		Identity: identity(p), InitialContact: true, DPD: p.DPD, Alive: s.alive,
-		Transaction: s.login.Handle, Quick: s.quickOffered, Deleted: s.childDeleted,
-		Log: s.log.WithGroup("ike"), KeyLog: s.client.options.KeyLog.phase1(),
+		Identity: identity(p), InitialContact: !why.again, Patience: s.patience, DPD: p.DPD, Alive: s.alive,
+		Transaction: one.login.Handle, Quick: s.quickOffered, Deleted: s.childDeleted, Notify: s.notified,
+		Suspect: func(*ike.SA) { s.want() },
+		Log:     s.log.WithGroup("ike"), KeyLog: s.client.options.KeyLog.phase1(),
 	}
 	if p.Mode == profile.AggressiveMode {
 		cfg.Mode = ike.Aggressive
 	}
-	if err := s.authentication(ctx, &cfg); err != nil {
+	if err := s.authentication(ctx, one, &cfg); err != nil {
 		return ike.Config{}, err
 	}
 	switch {
@@ -115,7 +165,7 @@ func (s *session) ikeConfig(ctx context.Context) (ike.Config, error) {
 	case p.NATTraversal == profile.NATTraversalForced || s.raw == nil:
 		cfg.NATTraversal = ike.NATForce
 	}
-	s.configureVPN5000(&cfg)
+	s.configureVPN5000(one, &cfg, why)
 	if p.GatewayIdentity != "" && p.Auth == profile.AuthPSK {
 		cfg.PeerIdentity = func(id isakmp.ID) error { return isCalled(id, p.GatewayIdentity) }
 	}
@@ -124,18 +174,18 @@ func (s *session) ikeConfig(ctx context.Context) (ike.Config, error) {
 
 // authentication is how both ends prove who they are: by the pre-shared key, or by
 // certificates and never by that key.
-func (s *session) authentication(ctx context.Context, cfg *ike.Config) error {
+func (s *session) authentication(ctx context.Context, one *phase1, cfg *ike.Config) error {
 	p := s.profile
 	if p.Auth == profile.AuthPSK {
 		cfg.Methods, cfg.Secret = methods(p, nil), p.Secret
 		return nil
 	}
 	var err error
-	if s.trust, err = s.newTrust(); err != nil {
+	if one.trust, err = s.newTrust(); err != nil {
 		return err
 	}
-	cfg.Verify, cfg.Authorities = s.trust.judge, s.trust.authorities()
-	if known := s.trust.verifier.Known; len(known) > 0 {
+	cfg.Verify, cfg.Authorities = one.trust.judge, one.trust.authorities()
+	if known := one.trust.verifier.Known; len(known) > 0 {
 		cfg.PeerCertificate = known[0].Raw
 	}
 	if !p.Auth.WantsKey() {
@@ -156,20 +206,20 @@ func (s *session) authentication(ctx context.Context, cfg *ike.Config) error {
 
 // dialIKE makes phase 1, and makes it again when a person has said that the gateway,
 // of which nothing was known, is the right one.
-func (s *session) dialIKE(ctx context.Context, path ike.Path, cfg ike.Config) (*ike.SA, error) {
-	if s.trust == nil {
+func (s *session) dialIKE(ctx context.Context, t *trust, path ike.Path, cfg ike.Config) (*ike.SA, error) {
+	if t == nil {
 		return ike.Dial(ctx, s.router, path, cfg)
 	}
 	for {
 		attempt, stop := context.WithCancel(ctx)
-		s.trust.begin(stop)
+		t.begin(stop)
 		sa, err := ike.Dial(attempt, s.router, path, cfg)
 		stop()
-		c := s.trust.stranger()
+		c := t.stranger()
 		if err == nil || c == nil || ctx.Err() != nil {
 			return sa, certified(err)
 		}
-		if err := s.introduce(ctx, c); err != nil {
+		if err := s.introduce(ctx, t, c); err != nil {
 			return nil, err
 		}
 	}

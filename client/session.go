@@ -4,59 +4,73 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postern/client/profile"
 	"postern/ike"
 	"postern/stamp"
 	"postern/tun"
-	"postern/tun/hostnet"
-	"postern/tun/proxy"
 	"postern/xauth"
 )
 
 // session is one connection, from dial to goodbye. dial fills it in, in the order
-// of its fields; what several goroutines share stands behind mu.
+// of its fields; what several goroutines share is atomic or stands behind mu.
 type session struct {
 	client  *Client
 	profile *profile.Profile
 	log     *slog.Logger
 
+	target   target
 	gateway  netip.AddrPort
+	patience time.Duration // for the gateway's first answer; 0: the usual
 	carrier  *tun.Carrier
 	floated  *tun.Carrier // our port 4500, where carrier's is 500
 	raw      *tun.RawESP  // nil: ESP goes in UDP only
 	router   *ike.Router
-	device   tun.Device
-	tunnel   *tun.Tunnel
-	net      *tun.Net // nil with a device of the system
-	trust    *trust   // nil without certificates
-	login    *xauth.Client
-	vpn5000  *stamp.Client // nil: not spoken
-	agreed   bool          // the gateway speaks it too
-	policy   *stamp.Policy // nil without
-	sa       *ike.SA
-	assigned *xauth.Assigned // set once, by assign
-	proxies  []*proxy.Server
-	host     *hostnet.Applied
+	inside   *inside
+	phase1   atomic.Pointer[phase1]         // the newest with the user logged in
+	policy   atomic.Pointer[stamp.Policy]   // nil without
+	assigned atomic.Pointer[xauth.Assigned] // nil until it is known; never changed in place
 
 	tasks sync.WaitGroup
 	ended chan error
-	stop  context.CancelFunc // ends what runs beside the SA
+	abort context.CancelCauseFunc // ends dial
+	stop  context.CancelFunc      // ends what runs beside the SAs
 	ctx   context.Context
+
+	adopted chan struct{} // a phase 1 of the gateway's took the place of ours
+	wanted  chan struct{} // a phase 1 is needed
+	taking  sync.Mutex    // held while a phase 1 takes another's place
 
 	mu       sync.Mutex
 	children []*child
+	flows    []flow
+	underway int       // phase 1s that may come to replace the present one
+	moved    time.Time // when our address changed last
+	unheard  time.Time // since when what we send isn't answered by anything; zero: it is
+	doubts   int       // how often that was found out, in a row
 }
 
-// dial makes a connection, one call a phase.
-func (c *Client) dial(ctx context.Context) (*session, error) {
-	s := &session{client: c, profile: c.profile, log: c.log, ended: make(chan error, 1)}
+// dialOne makes a connection to one gateway, one call a phase. others: there are
+// more to try.
+func (c *Client) dialOne(ctx context.Context, t target, others bool) (*session, error) {
+	s := &session{
+		client: c, profile: c.profile, log: c.log, target: t, gateway: t.address,
+		ended: make(chan error, 1), adopted: make(chan struct{}, 1), wanted: make(chan struct{}, 1),
+	}
+	if others {
+		s.patience = noAnswer
+	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	ctx, s.abort = context.WithCancelCause(ctx)
+	defer s.abort(nil)
 	err := s.dial(ctx)
+	if to := (redirected{}); err != nil && errors.As(context.Cause(ctx), &to) {
+		err = to
+	}
 	if err != nil {
 		s.close()
 		return nil, err
@@ -64,15 +78,23 @@ func (c *Client) dial(ctx context.Context) (*session, error) {
 	c.mu.Lock()
 	c.session = s
 	c.mu.Unlock()
+	c.learn(s.assigned.Load().BackupServers)
 	c.set(Up, nil)
-	s.log.Info("connected", "address", s.assigned.Address.Addr(), "gateway", s.gateway)
+	s.log.Info("connected", "address", s.assigned.Load().Address.Addr(), "gateway", s.gateway)
+	s.tasks.Go(s.lead)
+	s.tasks.Go(s.answerGateway)
+	s.tasks.Go(s.watch)
 	return s, nil
 }
 
 func (s *session) dial(ctx context.Context) error {
-	s.client.set(Resolving, nil)
-	if err := s.resolve(ctx); err != nil {
-		return stageError{stageResolve, err}
+	s.log.Info("gateway", "name", s.target.name.Host, "address", s.gateway)
+	s.client.update(func(st *Status) { st.Gateway = &GatewayStatus{Name: s.target.name.String(), Address: s.gateway} })
+	s.client.mu.Lock()
+	s.inside = s.client.inside
+	s.client.mu.Unlock()
+	if err := s.inside.setGateway(ctx, s.gateway.Addr()); err != nil {
+		return stageError{stageSocket, err}
 	}
 	if err := s.openSockets(); err != nil {
 		return stageError{stageSocket, err}
@@ -80,22 +102,19 @@ func (s *session) dial(ctx context.Context) error {
 	if err := s.openSystemDevice(); err != nil {
 		return stageError{stageDevice, err}
 	}
-	s.client.set(Connecting, nil)
-	if err := s.phase1(ctx); err != nil {
+	s.client.progress(Connecting)
+	p, err := s.establish(ctx)
+	if err != nil {
 		return err
 	}
-	if s.sa.Info().XAuth {
-		s.client.set(Authenticating, nil)
-		if err := s.authenticate(ctx); err != nil {
-			return err
-		}
-	}
-	s.client.set(Configuring, nil)
+	s.phase1.Store(p)
+	s.show(p)
+	s.client.progress(Configuring)
 	setUp := s.setUp
-	if s.agreed {
+	if p.agreed {
 		setUp = s.setUpVPN5000
 	}
-	if err := setUp(ctx); err != nil {
+	if err := setUp(ctx, p); err != nil {
 		return err
 	}
 	if err := s.openProxies(); err != nil {
@@ -109,8 +128,8 @@ func (s *session) dial(ctx context.Context) error {
 }
 
 // setUp is Mode Config, then Quick Mode.
-func (s *session) setUp(ctx context.Context) error {
-	if err := s.configure(ctx); err != nil {
+func (s *session) setUp(ctx context.Context, p *phase1) error {
+	if err := s.configure(ctx, p); err != nil {
 		return stageError{stageConfig, err}
 	}
 	if err := s.openStack(); err != nil {
@@ -122,50 +141,18 @@ func (s *session) setUp(ctx context.Context) error {
 	return nil
 }
 
-// resolve finds the gateway's address.
-func (s *session) resolve(ctx context.Context) error {
-	g := s.profile.Gateway
-	addr, err := netip.ParseAddr(g.Host)
-	if err != nil {
-		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", g.Host)
-		if err != nil {
-			return err
-		}
-		addr = addrs[0]
-		for _, a := range addrs {
-			if a.Unmap().Is4() {
-				addr = a
-				break
-			}
-		}
-	}
-	s.gateway = netip.AddrPortFrom(addr.Unmap(), g.Port)
-	s.log.Info("gateway", "name", g.Host, "address", s.gateway)
-	s.client.update(func(st *Status) { st.Gateway = &GatewayStatus{Name: g.String(), Address: s.gateway} })
-	return nil
-}
-
-// alive is when ESP of the gateway's last proved that it lives.
-func (s *session) alive() (last time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, c := range s.children {
-		if t := c.pair.LastInbound(); t.After(last) {
-			last = t
-		}
-	}
-	return last
-}
+// current is the newest phase 1, which may have ended.
+func (s *session) current() *phase1 { return s.phase1.Load() }
 
 // serve waits until the connection ends, and says why; nil: ctx ended.
 func (s *session) serve(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-s.sa.Done():
-		return s.sa.Err()
 	case err := <-s.ended:
 		return err
+	case err := <-s.inside.broken:
+		return errors.Join(errBroken, err)
 	}
 }
 
@@ -177,33 +164,11 @@ func (s *session) fail(err error) {
 	}
 }
 
-// close puts everything back, as far as dial had come.
+// close says goodbye and frees what dial took, as far as it had come. The tunnel's
+// end here stays.
 func (s *session) close() {
 	s.stop()
-	for _, p := range s.proxies {
-		p.Close()
-	}
-	if s.sa != nil {
-		s.sayGoodbye()
-	}
-	if s.login != nil {
-		s.login.Close()
-	}
-	if s.vpn5000 != nil {
-		s.vpn5000.Close()
-	}
-	if s.host != nil {
-		if err := s.host.Restore(); err != nil && !errors.Is(err, hostnet.ErrKept) {
-			s.log.Error("the host's network couldn't be put back", "error", err)
-		} else if err != nil {
-			s.log.Warn("put back, but", "error", err)
-		}
-	}
-	if s.tunnel != nil {
-		s.tunnel.Close()
-	} else if s.device != nil {
-		s.device.Close()
-	}
+	s.sayGoodbye()
 	if s.raw != nil {
 		s.raw.Close()
 	}
@@ -215,6 +180,22 @@ func (s *session) close() {
 		s.router.Close()
 	}
 	s.tasks.Wait()
+	s.forgetChildren()
+}
+
+// sayGoodbye deletes what the gateway has of us.
+func (s *session) sayGoodbye() {
+	p := s.current()
+	if p == nil {
+		return
+	}
+	s.mu.Lock()
+	children := append([]*child(nil), s.children...)
+	s.mu.Unlock()
+	for _, c := range children {
+		_ = p.sa.DeleteChild(c.InboundSPI)
+	}
+	p.close()
 }
 
 // keepalivePeriod keeps the mapping of a NAT (RFC 3948, section 4).
@@ -222,12 +203,9 @@ const keepalivePeriod = 20 * time.Second
 
 // keepNATOpen sends keepalives while nothing else is sent.
 func (s *session) keepNATOpen() {
-	if !s.sa.Info().NAT.Us {
-		return
-	}
 	period := keepalivePeriod
-	if s.policy != nil && s.policy.Keepalive > 0 {
-		period = s.policy.Keepalive
+	if policy := s.policy.Load(); policy != nil && policy.Keepalive > 0 {
+		period = policy.Keepalive
 	}
 	t := time.NewTicker(period)
 	defer t.Stop()
@@ -236,8 +214,8 @@ func (s *session) keepNATOpen() {
 		case <-s.ctx.Done():
 			return
 		case <-t.C:
-			if time.Since(s.lastSent()) >= period {
-				path := s.sa.Path()
+			if sa := s.current().sa; sa.Info().NAT.Us && time.Since(s.lastSent()) >= period {
+				path := sa.Path()
 				_ = s.on(path).SendKeepalive(tun.Path(path))
 			}
 		}

@@ -21,6 +21,7 @@ func (s *session) openSockets() (err error) {
 		any = netip.IPv6Unspecified()
 	}
 	s.router = ike.NewRouter(func(msg []byte, to ike.Path) error { return s.on(to).SendIKE(msg, tun.Path(to)) })
+	s.router.OnStray(s.strayed)
 	if s.carrier, err = s.listen(netip.AddrPortFrom(any, s.profile.SourcePort)); err != nil {
 		return err
 	}
@@ -30,19 +31,22 @@ func (s *session) openSockets() (err error) {
 		}
 	}
 	if s.client.options.Rootless == nil && s.profile.NATTraversal != profile.NATTraversalForced {
-		if s.raw, err = tun.ListenRawESP(any); err == nil {
+		if s.raw, err = s.client.system.ListenRawESP(any); err == nil {
 			s.tasks.Go(func() { _ = s.raw.Serve() })
-			return nil
+		} else {
+			s.log.Debug("no socket for ESP without UDP", "error", err)
+			s.raw = nil
 		}
-		s.log.Debug("no socket for ESP without UDP", "error", err)
-		s.raw = nil
+	}
+	if s.inside != nil {
+		s.use(s.inside)
 	}
 	return nil
 }
 
 // listen opens a UDP socket and leads its IKE to the router.
 func (s *session) listen(local netip.AddrPort) (*tun.Carrier, error) {
-	c, err := tun.ListenUDP(local, tun.ByRemotePort)
+	c, err := s.client.system.ListenUDP(local)
 	if err != nil {
 		return nil, err
 	}

@@ -65,22 +65,22 @@ func (s *session) newTrust() (*trust, error) {
 		t.verifier.Pin = &pin
 	}
 	if v := &t.verifier; v.Pin == nil && len(v.Authorities) == 0 && len(v.Known) == 0 {
-		if v.Pin, err = s.client.known.find(p.Gateway.String()); err != nil {
+		if v.Pin, err = s.client.known.find(s.target.name.String()); err != nil {
 			return nil, fmt.Errorf("the gateways known so far: %w", err)
 		}
 	}
-	t.name(p)
+	t.name(p, s.target.name)
 	return t, nil
 }
 
 // name sets what the certificate must call the gateway: gateway_identity, and where
 // an authority alone is trusted, which knows others too, at least the gateway's host.
-func (t *trust) name(p *profile.Profile) {
+func (t *trust) name(p *profile.Profile, gateway profile.Gateway) {
 	switch alone := len(t.verifier.Known) == 0 && t.verifier.Pin == nil; {
 	case p.GatewayIdentity != "":
 		t.names, t.demanded = []pki.Name{pki.ParseName(p.GatewayIdentity)}, p.GatewayIdentity
 	case alone && len(t.verifier.Authorities) > 0:
-		t.names, t.demanded = []pki.Name{pki.ParseName(p.Gateway.Host)}, p.Gateway.Host
+		t.names, t.demanded = []pki.Name{pki.ParseName(gateway.Host)}, gateway.Host
 	}
 }
 
@@ -255,8 +255,8 @@ const maxIntroduction = 2000
 
 // introduce asks a person about a gateway that was never seen before, as SSH does,
 // and remembers the answer yes.
-func (s *session) introduce(ctx context.Context, c *x509.Certificate) error {
-	pin, gateway := pki.KeyFingerprint(c), s.profile.Gateway.String()
+func (s *session) introduce(ctx context.Context, t *trust, c *x509.Certificate) error {
+	pin, gateway := pki.KeyFingerprint(c), s.target.name.String()
 	answers, err := s.client.ask(ctx, prompt.Prompt{
 		Title: s.profile.Name + ": is this your gateway?",
 		Message: prompt.CleanText(fmt.Sprintf("%s shows a certificate, and nothing in the profile says whether to trust it.\n"+
@@ -279,7 +279,7 @@ func (s *session) introduce(ctx context.Context, c *x509.Certificate) error {
 	if string(answers["trust"]) != "yes" {
 		return &Reason{Code: "gateway_declined", Exit: ExitIdentity, Message: "The gateway's certificate isn't trusted.", Try: "Ask your administrator for its fingerprint, or for the authority's certificate."}
 	}
-	s.trust.verifier.Pin = &pin
+	t.verifier.Pin = &pin
 	if err := s.client.known.add(gateway, pin); err != nil {
 		s.client.warn(fmt.Sprintf("The gateway's fingerprint can't be kept (%v). To be asked no more, set gateway_pin = \"%v\".", err, pin))
 	}

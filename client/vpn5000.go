@@ -15,22 +15,22 @@ import (
 )
 
 // configureVPN5000 announces what the profile speaks.
-func (s *session) configureVPN5000(cfg *ike.Config) {
+func (s *session) configureVPN5000(one *phase1, cfg *ike.Config, why purpose) {
 	p := s.profile
 	if p.VPN5000 == profile.Off {
 		return
 	}
 	password := p.Password
 	if password == nil && p.RADIUS != "" {
-		_, typed := s.client.typed()
+		_, typed, _ := s.client.typed()
 		password = typed
 	}
-	s.vpn5000 = stamp.NewClient(stamp.ClientConfig{
+	one.vpn5000 = stamp.NewClient(stamp.ClientConfig{
 		Title: p.Name + ": log in", Required: p.VPN5000 == profile.Required,
 		Method: radiusMethods[p.RADIUS], PAPAuthSecret: p.PAPAuthSecret, SharedKey: p.Secret,
-		User: p.User, Password: password, Ask: s.client.ask, Log: s.log,
+		User: p.User, Password: password, Ask: why.ask, Log: s.log,
 	})
-	s.vpn5000.Configure(cfg)
+	one.vpn5000.Configure(cfg)
 }
 
 var radiusMethods = map[string]stamp.Method{
@@ -38,23 +38,23 @@ var radiusMethods = map[string]stamp.Method{
 }
 
 // agree finds out whether the gateway speaks it too.
-func (s *session) agree(i ike.Info) (err error) {
-	if s.vpn5000 == nil {
+func (s *session) agree(p *phase1, i ike.Info) (err error) {
+	if p.vpn5000 == nil {
 		return nil
 	}
-	if s.agreed, err = s.vpn5000.Agreed(i); err != nil {
+	if p.agreed, err = p.vpn5000.Agreed(i); err != nil {
 		return err
 	}
-	s.log.Info("VPN 5000 extensions", "agreed", s.agreed)
+	s.log.Info("VPN 5000 extensions", "agreed", p.agreed)
 	if s.profile.RADIUS != "" && s.profile.Password == nil {
-		s.client.remember(s.profile.User, s.vpn5000.Answered())
+		s.client.remember(s.profile.User, p.vpn5000.Answered())
 	}
 	return nil
 }
 
 // setUpVPN5000 is SecurID, if the gateway asks, and Quick Mode with the policy, which
 // takes Mode Config's place.
-func (s *session) setUpVPN5000(ctx context.Context) error {
+func (s *session) setUpVPN5000(ctx context.Context, p *phase1) error {
 	ps, err := espProposals(s.profile)
 	if err != nil {
 		return stageError{stageQuick, err}
@@ -63,7 +63,7 @@ func (s *session) setUpVPN5000(ctx context.Context) error {
 	defer done()
 	said := make(chan error, 1)
 	s.tasks.Go(func() {
-		err := s.vpn5000.SecurID(ctx, s.sa)
+		err := p.vpn5000.SecurID(ctx, p.sa)
 		if err != nil {
 			done()
 		}
@@ -77,22 +77,22 @@ func (s *session) setUpVPN5000(ctx context.Context) error {
 	if err != nil {
 		return stageError{stageQuick, err}
 	}
-	if s.policy.Inactivity > 0 {
-		s.tasks.Go(s.watchIdle)
-	}
 	return nil
 }
 
 // byPolicy makes a Quick Mode one of a connection whose policy says what its
 // children are for: it carries no identities, and the first one the policy.
-func (s *session) byPolicy(cfg *ike.ChildConfig) {
+func (s *session) byPolicy(p *phase1, cfg *ike.ChildConfig) {
 	install := cfg.Install
 	cfg.Local, cfg.Remote = ike.Selector{}, ike.Selector{}
-	if s.policy == nil {
-		cfg.Ride = s.vpn5000.Ride(s.sa, s.applyPolicy)
+	if !p.told.Load() {
+		cfg.Ride = p.vpn5000.Ride(p.sa, func(policy *stamp.Policy) (stamp.Receipt, error) {
+			p.told.Store(true)
+			return s.applyPolicy(policy)
+		})
 	}
 	cfg.Install = func(c *ike.Child) error {
-		c.Local = ike.Selector{Prefix: host(s.assigned.Address.Addr())}
+		c.Local = ike.Selector{Prefix: host(s.assigned.Load().Address.Addr())}
 		c.Remote = ike.Selector{Prefix: netip.PrefixFrom(netip.IPv4Unspecified(), 0)}
 		return install(c)
 	}
@@ -100,11 +100,12 @@ func (s *session) byPolicy(cfg *ike.ChildConfig) {
 
 // behind are the selectors of the gateway's side.
 func (s *session) behind(remote ike.Selector) []tun.Selector {
-	if s.policy == nil {
+	policy := s.policy.Load()
+	if policy == nil {
 		return []tun.Selector{tun.Selector(remote)}
 	}
 	var all []tun.Selector
-	for _, n := range union(s.policy.Routes(), s.profile.Networks) {
+	for _, n := range union(policy.Routes(), s.profile.Networks) {
 		all = append(all, tun.Selector{Prefix: n})
 	}
 	return all
@@ -112,7 +113,7 @@ func (s *session) behind(remote ike.Selector) []tun.Selector {
 
 // applyPolicy takes what the gateway tells, before the child is installed.
 func (s *session) applyPolicy(p *stamp.Policy) (stamp.Receipt, error) {
-	s.policy = p
+	s.policy.Store(p)
 	s.assign(&xauth.Assigned{
 		Address: host(p.Address.Addr()), DNS: p.DNS, NBNS: p.WINS, Networks: p.Routes(), Domain: p.Domain,
 		SplitDNS: p.SplitDNS, Banner: p.Banner, SavePassword: p.SaveSecrets, BackupServers: p.Backup,
@@ -155,19 +156,10 @@ func (s *session) eraseSecrets() {
 var errIdle = errors.New("the connection was idle for longer than the gateway allows")
 
 // watchIdle ends the connection when nothing was carried for the policy's time.
-func (s *session) watchIdle() {
-	began := time.Now()
-	for s.sleepUntil(time.Now().Add(time.Second)) {
-		last := began
-		for _, t := range []time.Time{s.lastSent(), s.alive()} {
-			if t.After(last) {
-				last = t
-			}
-		}
-		if time.Since(last) >= s.policy.Inactivity {
-			s.fail(errIdle)
-			return
-		}
+func (s *session) watchIdle(began time.Time) {
+	policy := s.policy.Load()
+	if policy != nil && policy.Inactivity > 0 && time.Since(latest(began, s.lastSent(), s.alive())) >= policy.Inactivity {
+		s.fail(errIdle)
 	}
 }
 

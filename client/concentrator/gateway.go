@@ -24,6 +24,8 @@ type Options struct {
 	// Port, if valid, is the one UDP port for everything instead, with the non-ESP
 	// marker from the first message and all ESP in UDP. Its port may be 0.
 	Port netip.AddrPort
+	// Carriers, if any, are the sockets instead of all these.
+	Carriers []*tun.Carrier
 	// RawESP opens IP protocol 50 too, for clients that no NAT stands before. It
 	// needs CAP_NET_RAW, and is of no use with Port.
 	RawESP bool
@@ -129,6 +131,12 @@ func newGateway(cfg *Config, o Options, r *ike.Router, sendESP func([][]byte, ik
 
 // open opens the sockets and returns the address of the first.
 func open(s *sockets, cfg *Config, o Options) (first netip.AddrPort, err error) {
+	for _, c := range o.Carriers {
+		s.udp[c.LocalAddr()] = c
+	}
+	if len(o.Carriers) > 0 {
+		return o.Carriers[0].LocalAddr(), nil
+	}
 	if o.Port.IsValid() {
 		return s.listen(o.Port, tun.Encapsulated)
 	}

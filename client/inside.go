@@ -1,0 +1,331 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"postern/tun"
+	"postern/tun/hostnet"
+	"postern/tun/proxy"
+)
+
+// inside is the tunnel's end on this machine: the device, the pumps behind it, and
+// what the host's network knows of it. It outlives sessions, so that programs keep
+// interface, address and routes while a connection is made anew. One session has
+// it at a time; its methods aren't for concurrent use, but for dial and lookup.
+type inside struct {
+	device tun.Device
+	tunnel *tun.Tunnel
+	mtu    int
+	broken chan error // the device failed
+
+	host    HostNetwork // nil without
+	applied hostnet.Config
+
+	proxies []*proxy.Server
+	tasks   sync.WaitGroup
+
+	mu  sync.Mutex
+	net *tun.Net // nil with a device of the system
+	own []netip.Addr
+}
+
+// newInside starts the pumps between a device and whatever carrier is attached.
+func newInside(d tun.Device, mtu int) *inside {
+	in := &inside{broken: make(chan error, 1)}
+	in.attach(d, mtu)
+	return in
+}
+
+func (in *inside) attach(d tun.Device, mtu int) {
+	in.device, in.tunnel, in.mtu = d, tun.New(d), mtu
+	in.tunnel.SetMTU(mtu)
+	tunnel := in.tunnel
+	in.tasks.Go(func() {
+		if err := tunnel.Serve(); err != nil {
+			select {
+			case in.broken <- fmt.Errorf("the tunnel's device: %w", err):
+			default:
+			}
+		}
+	})
+}
+
+// openSystemDevice opens a TUN device of the system, before anybody is asked for
+// a password: that it isn't allowed should be said first.
+func (s *session) openSystemDevice() error {
+	if s.client.options.Rootless != nil || s.inside != nil {
+		return nil
+	}
+	mtu, err := s.innerMTU()
+	if err != nil {
+		return err
+	}
+	d, err := s.client.system.OpenTUN(s.profile.Interface, mtu)
+	if err != nil {
+		return fmt.Errorf("opening a TUN device: %w", err)
+	}
+	s.use(newInside(d, mtu))
+	return nil
+}
+
+// openStack opens an IP stack of our own in place of a device, now that the
+// address is known. One with the same address is kept.
+func (s *session) openStack() error {
+	if s.client.options.Rootless == nil {
+		return nil
+	}
+	own, dns := []netip.Addr{s.assigned.Load().Address.Addr()}, s.nameServers()
+	if s.inside != nil && slices.Equal(s.inside.own, append(own, dns...)) {
+		return nil
+	}
+	mtu, err := s.innerMTU()
+	if err != nil {
+		return err
+	}
+	d, stack, err := tun.OpenNetstack(own, dns, mtu)
+	if err != nil {
+		return err
+	}
+	in := s.inside
+	if in == nil {
+		in = newInside(d, mtu)
+	} else {
+		in.tunnel.Close()
+		in.attach(d, mtu)
+	}
+	in.mu.Lock()
+	in.net, in.own = stack, append(own, dns...)
+	in.mu.Unlock()
+	s.use(in)
+	return nil
+}
+
+// use leads the sockets' ESP to the tunnel.
+func (s *session) use(in *inside) {
+	s.inside = in
+	s.client.keep(in)
+	s.carrier.Attach(in.tunnel)
+	if s.floated != nil {
+		s.floated.Attach(in.tunnel)
+	}
+	if s.raw != nil {
+		s.raw.Attach(in.tunnel)
+	}
+}
+
+// keep remembers the inside for the sessions to come.
+func (c *Client) keep(in *inside) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inside = in
+}
+
+// closeInside puts the host's network back and closes the device.
+func (c *Client) closeInside() {
+	c.mu.Lock()
+	in := c.inside
+	c.inside = nil
+	c.mu.Unlock()
+	if in == nil {
+		return
+	}
+	for _, p := range in.proxies {
+		p.Close()
+	}
+	if in.host != nil {
+		if err := in.host.Restore(); err != nil && !errors.Is(err, hostnet.ErrKept) {
+			c.log.Error("the host's network couldn't be put back", "error", err)
+		} else if err != nil {
+			c.log.Warn("put back, but", "error", err)
+		}
+	}
+	in.tunnel.Close()
+	in.tasks.Wait()
+}
+
+// stack is what programs reach the tunnel through now.
+func (in *inside) stack() *tun.Net {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.net
+}
+
+func (in *inside) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return in.stack().DialContext(ctx, network, address)
+}
+
+func (in *inside) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	return in.stack().LookupHost(ctx, host)
+}
+
+// openProxies lets programs into a tunnel without a device.
+func (s *session) openProxies() error {
+	r := s.client.options.Rootless
+	if r == nil || len(s.inside.proxies) > 0 {
+		return nil
+	}
+	c := proxy.Config{Dial: s.inside.dial, Resolve: s.inside.lookup}
+	if r.Proxy != "" {
+		p, err := proxy.Listen(r.Proxy, c)
+		if err != nil {
+			return err
+		}
+		s.inside.serveProxy(p)
+	}
+	for _, f := range r.Forwards {
+		forward, err := proxy.ParseForward(f)
+		if err != nil {
+			return err
+		}
+		p, err := proxy.ListenForward(forward, c)
+		if err != nil {
+			return err
+		}
+		s.inside.serveProxy(p)
+	}
+	return nil
+}
+
+func (in *inside) serveProxy(p *proxy.Server) {
+	in.proxies = append(in.proxies, p)
+	in.tasks.Go(func() { _ = p.Serve() })
+}
+
+// applyHost shows the tunnel to the rest of the host, and to the status.
+func (s *session) applyHost(ctx context.Context) error {
+	p, a, in, policy := s.profile, s.assigned.Load(), s.inside, s.policy.Load()
+	routes, rule := hostnet.Plan(a.Networks, p.Networks, union(a.Exclude, p.Exclude), p.DefaultRoute)
+	routes = s.carried(routes)
+	t := &TunnelStatus{
+		Since: time.Now(), Address: a.Address.Addr(), Encapsulation: "esp", Networks: routes, Rule: rule,
+		Exclude: union(a.Exclude, p.Exclude), Banner: a.Banner, MTU: in.mtu,
+		DNS: s.nameServers(), Domains: union(a.SplitDNS, s.search()),
+	}
+	if s.current().sa.Info().NAT.Encapsulate() {
+		t.Encapsulation = "udp"
+	}
+	if s.client.options.Rootless != nil {
+		for i, p := range in.proxies {
+			if i == 0 && s.client.options.Rootless.Proxy != "" {
+				t.Proxy = p.Addr().String()
+			} else {
+				t.Forwards = append(t.Forwards, p.Addr().String())
+			}
+		}
+		s.client.update(func(st *Status) { st.Tunnel = t })
+		return nil
+	}
+	name, err := in.device.Name()
+	if err != nil {
+		return err
+	}
+	c := hostnet.Config{
+		Interface: name, Addresses: []netip.Prefix{a.Address}, MTU: t.MTU, Routes: routes,
+		Exclude: t.Exclude, LocalLAN: p.LocalLAN || policy != nil && policy.ExcludeLAN, DNS: t.DNS, Search: s.search(), SplitDNS: a.SplitDNS,
+	}
+	if !s.gateway.Addr().IsLoopback() {
+		c.Gateway = s.gateway.Addr()
+	}
+	if err := in.apply(ctx, s.client.system, c); err != nil {
+		return err
+	}
+	for _, w := range in.host.Warnings() {
+		s.client.warn(w)
+	}
+	t.Interface, t.Resolver, t.Networks = name, in.host.Resolver(), in.host.Routes()
+	s.client.update(func(st *Status) { st.Tunnel = t })
+	return nil
+}
+
+// apply makes the host's network fit c. What fits already isn't touched.
+func (in *inside) apply(ctx context.Context, system System, c hostnet.Config) (err error) {
+	if in.host != nil {
+		same := in.applied
+		same.Gateway = c.Gateway
+		if reflect.DeepEqual(same, c) {
+			if c.Gateway.IsValid() {
+				err = in.host.SetGateway(ctx, c.Gateway)
+			}
+			in.applied = c
+			return err
+		}
+		if err = in.host.Update(ctx, c); err == nil {
+			in.applied = c
+		}
+		return err
+	}
+	if in.host, err = system.Apply(ctx, c); err != nil {
+		in.host = nil
+		return err
+	}
+	in.applied = c
+	return nil
+}
+
+// setGateway leads the way to a gateway around the tunnel, before it is dialled or
+// when the host's network has changed.
+func (in *inside) setGateway(ctx context.Context, gateway netip.Addr) error {
+	if in == nil || in.host == nil || gateway.IsLoopback() {
+		return nil
+	}
+	err := in.host.SetGateway(ctx, gateway)
+	if err == nil {
+		in.applied.Gateway = gateway
+	}
+	return err
+}
+
+// carried are the routes as far as the gateway agreed to carry them.
+func (s *session) carried(routes []netip.Prefix) (out []netip.Prefix) {
+	for _, r := range routes {
+		for _, c := range s.living() {
+			switch sel := c.Remote.Prefix; {
+			case sel.Bits() <= r.Bits() && sel.Contains(r.Addr()):
+				out = append(out, r)
+			case r.Bits() < sel.Bits() && r.Contains(sel.Addr()):
+				out = append(out, sel)
+			}
+		}
+	}
+	return union(out, nil)
+}
+
+// nameServers are those that the tunnel's names are asked of.
+func (s *session) nameServers() []netip.Addr {
+	switch {
+	case len(s.profile.DNSServers) > 0:
+		return s.profile.DNSServers
+	case s.profile.DNS:
+		return s.assigned.Load().DNS
+	}
+	return nil
+}
+
+// search are the domains that short names are completed with.
+func (s *session) search() []string {
+	out := append([]string(nil), s.profile.Search...)
+	if s.profile.DNS && s.assigned.Load().Domain != "" {
+		out = union(out, []string{s.assigned.Load().Domain})
+	}
+	return out
+}
+
+// outerMTU is what the way to the gateway is taken to carry, in octets.
+const outerMTU = 1500
+
+// innerMTU is the profile's, or what every suite offered leaves of an outer packet.
+func (s *session) innerMTU() (int, error) {
+	if s.profile.MTU != 0 {
+		return s.profile.MTU, nil
+	}
+	ps, err := espProposals(s.profile)
+	return smallestInner(ps, outerMTU, s.gateway.Addr().Is6()), err
+}
