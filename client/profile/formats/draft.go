@@ -124,6 +124,9 @@ func (d *draft) add(p *profile.Profile) {
 	for _, sentence := range p.Weak() {
 		d.note(&d.in.Weak, at{}, sentence)
 	}
+	for _, notes := range []*[]Note{&d.in.Guessed, &d.in.Ignored, &d.in.Warnings} {
+		slices.SortStableFunc(*notes, func(a, b Note) int { return a.Line - b.Line })
+	}
 	d.in.Profile = p
 	d.r.out.Profiles = append(d.r.out.Profiles, d.in)
 }
@@ -148,7 +151,7 @@ func (d *draft) parse() (*profile.Profile, *profile.Error) {
 		if !d.has(err.Key) || !slices.Contains(droppable, err.Key) {
 			return nil, err
 		}
-		d.warn(d.from[err.Key], err.Problem)
+		d.warn(d.from[err.Key], strings.TrimSuffix(err.Problem, "; leave the key out"))
 		delete(d.values, err.Key)
 	}
 }

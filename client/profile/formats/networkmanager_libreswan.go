@@ -56,14 +56,14 @@ func (d *draft) nmLibreswan(in nmFile) bool {
 	if c.get("leftcert") == "" {
 		add("authby", "secret")
 	}
-	add("leftxauthclient", flag)
-	add("leftmodecfgclient", flag)
+	add("leftxauthclient", isSet)
+	add("leftmodecfgclient", isSet)
 	if id := c.get("leftid"); id != "" && c.get("leftcert") == "" {
 		d.set(c.at("leftid"), "mode", "aggressive")
 		add("esp", "aes256-sha1")
 		d.guessed(c.at("leftid"), "An identity makes the plugin use Aggressive Mode.")
 	}
-	add("pfs", flag)
+	add("pfs", isSet)
 	add("ikelifetime", "24h")
 	add("salifetime", "24h")
 	ipsecAuth(d, c, "left", "right")

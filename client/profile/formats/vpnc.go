@@ -25,8 +25,8 @@ var vpnc = importer{
 	read: each(readVPNC),
 }
 
-// flag is what a directive without a value is kept as.
-const flag = "yes"
+// isSet is what a directive without a value is kept as.
+const isSet = "yes"
 
 // vpncDirectives are all directives, the old ones too: true takes a value.
 var vpncDirectives = map[string]bool{
@@ -64,7 +64,7 @@ func vpncDirective(line string) (name, value string, takes bool) {
 			continue
 		}
 		if !vpncDirectives[name] {
-			return name, flag, false
+			return name, isSet, false
 		}
 		value = strings.Trim(rest, " \t")
 		if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
@@ -98,7 +98,7 @@ func readVPNC(r *reading, f *text) {
 	d.done()
 }
 
-// vpnc fills a draft from directives; one without a value is flag, or "no".
+// vpnc fills a draft from directives; one without a value is isSet, or "no".
 func (d *draft) vpnc(in *section) {
 	copied := func(from, to string) {
 		if v := in.get(from); v != "" {

@@ -95,7 +95,7 @@ func (b *bar) directives(d *draft) *section {
 	}
 	is := func(b bool) string {
 		if b {
-			return flag
+			return isSet
 		}
 		return "no"
 	}
