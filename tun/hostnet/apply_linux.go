@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -116,7 +115,7 @@ func (h *host) apply(ctx context.Context, c Config) (*Applied, error) {
 	if err := h.recover(); err != nil {
 		a.warn("what an earlier run left: %v", err)
 	}
-	r, err := h.plan(ctx, c, a)
+	r, err := h.plan(ctx, c, a, &record{})
 	if err != nil {
 		return nil, err
 	}
@@ -128,28 +127,40 @@ func (h *host) apply(ctx context.Context, c Config) (*Applied, error) {
 		return nil, err
 	}
 	for _, s := range r.Steps {
-		err := s.action().do(ctx, h)
-		if errors.Is(err, fs.ErrExist) && s.Route != nil {
-			a.warn("there is a route to %s already, left as it is", s.Route.Dst)
-			err = nil
-		}
+		err := a.do(ctx, s)
 		if err == nil {
 			err = ctx.Err()
 		}
 		if err != nil {
 			_, undone := h.undo(r, a.file)
-			return nil, errors.Join(fmt.Errorf("%s: %w", s.action(), err), undone)
+			return nil, errors.Join(err, undone)
 		}
 	}
 	return a, nil
+}
+
+// do takes a step. A route that is there already is left as it is, with a warning unless it is ours.
+func (a *Applied) do(ctx context.Context, s step) error {
+	err := s.action().do(ctx, a.host)
+	switch {
+	case errors.Is(err, errOurs):
+		return nil
+	case errors.Is(err, fs.ErrExist) && s.Route != nil:
+		a.warn("there is a route to %s already, left as it is", s.Route.Dst)
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: %w", s.action(), err)
+	}
+	return nil
 }
 
 func (a *Applied) warn(format string, args ...any) {
 	a.warnings = append(a.warnings, fmt.Sprintf(format, args...))
 }
 
-// plan looks at the host and lists the steps that make it fit c. It changes nothing.
-func (h *host) plan(ctx context.Context, c Config, a *Applied) (*record, error) {
+// plan looks at the host and lists the steps that make it fit c, as if those of old, which were taken, hadn't been. It
+// changes nothing.
+func (h *host) plan(ctx context.Context, c Config, a *Applied, old *record) (*record, error) {
 	me, err := self()
 	if err != nil {
 		return nil, err
@@ -161,7 +172,7 @@ func (h *host) plan(ctx context.Context, c Config, a *Applied) (*record, error) 
 	index := link.Attrs().Index
 	r := &record{Schema: 1, Owner: me, Namespace: h.namespace, Interface: link.Attrs().Name}
 
-	addresses, err := h.planAddresses(link, c.Addresses)
+	addresses, err := h.planAddresses(link, c.Addresses, old)
 	if err != nil {
 		return nil, err
 	}
@@ -174,91 +185,22 @@ func (h *host) plan(ctx context.Context, c Config, a *Applied) (*record, error) 
 	for _, p := range lost {
 		a.warn("%s is a network of this host and stays outside the tunnel", p)
 	}
-	gateway, err := h.planGateway(c.Gateway, index, install)
+	routes := planRoutes(install, index)
+	if c.BlockIPv6 {
+		routes = append(routes, planBlockIPv6(c)...)
+	}
+	gateway, err := h.planGateway(c.Gateway, index, destinations(routes))
 	if err != nil {
 		return nil, err
 	}
-	r.Steps = append(r.Steps, planLink(link, c.MTU))
-	r.Steps = append(r.Steps, addresses...)
-	r.Steps = append(r.Steps, gateway...)
-	for _, p := range install {
-		r.Steps = append(r.Steps, step{Route: &routeStep{Dst: p, Link: index}})
-	}
-	dns, err := h.planDNS(ctx, c, index, a)
+	r.Steps = slices.Concat([]step{planLink(link, c.MTU, old)}, addresses, gateway, routes)
+	dns, err := h.planDNS(ctx, c, index, a, old)
 	if err != nil {
 		return nil, err
 	}
 	r.Steps = append(r.Steps, dns...)
 	return r, nil
 }
-
-// SetGateway moves the way to the gateway: to another gateway, or to the same one over another uplink. A caller does so
-// before it dials again and when the host's addresses change. Where there is no way at present it says so and changes
-// nothing.
-func (a *Applied) SetGateway(ctx context.Context, gateway netip.Addr) error {
-	unlock, err := lock(ctx, a.host.dir)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if a.file == "" {
-		return errors.New("the way to the gateway: the host's network is restored already")
-	}
-	r, err := load(a.file)
-	if err != nil {
-		return err
-	}
-	link, err := a.host.nl.LinkByName(r.Interface)
-	if err != nil {
-		return fmt.Errorf("interface %q: %w", r.Interface, err)
-	}
-	var tunnel []netip.Prefix
-	var old, rest []step
-	for _, s := range r.Steps {
-		switch {
-		case s.Route != nil && s.Route.Gateway:
-			old = append(old, s)
-			continue
-		case s.Route != nil:
-			tunnel = append(tunnel, s.Route.Dst)
-		}
-		rest = append(rest, s)
-	}
-	now, err := a.host.planGateway(gateway, link.Attrs().Index, tunnel)
-	if err != nil {
-		return err
-	}
-	stale := slices.DeleteFunc(slices.Clone(old), func(s step) bool {
-		return slices.ContainsFunc(now, func(n step) bool { return *n.Route == *s.Route })
-	})
-	// Gateway steps lead the list here: their order among the others doesn't matter when they are undone.
-	r.Steps = slices.Concat(stale, now, rest)
-	if err := r.save(a.file); err != nil {
-		return err
-	}
-	for _, s := range stale {
-		if err := s.action().undo(a.host); err != nil {
-			return fmt.Errorf("%s: undo: %w", s.action(), err)
-		}
-	}
-	for _, s := range now {
-		if err := s.action().do(ctx, a.host); err != nil && !errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%s: %w", s.action(), err)
-		}
-	}
-	r.Steps = slices.Concat(now, rest)
-	return r.save(a.file)
-}
-
-// Update makes the host's network fit another Config of the same Interface, and changes only what differs: a connection
-// that is made anew keeps its device, and addresses, routes and name servers that are the same. It is called on a Change
-// of Kind Address, too, since connected networks, the way to the gateway and resolv.conf may have changed. Warnings, Routes
-// and Resolver are those of the new Config. After an error the host is between the two; Restore puts it back.
-func (a *Applied) Update(ctx context.Context, c Config) error { return errors.ErrUnsupported }
-
-// SetMTU sets the MTU of the TUN device, in octets; its routes follow. Below 1280 the kernel takes IPv6 off the device: a
-// caller with IPv6 inside doesn't go there.
-func (a *Applied) SetMTU(mtu int) error { return errors.ErrUnsupported }
 
 // Restore puts everything back as it was. It may be called again: after a success it does nothing, after a failure it
 // tries again. An error that wraps ErrKept is a success that says what somebody else changed meanwhile.

@@ -13,7 +13,7 @@ import (
 // planDNS chooses who is told of the tunnel's name servers: systemd-resolved when it runs and the host's programs ask it,
 // else the program resolvconf, else resolv.conf itself. Only the first one can send some domains to the tunnel's servers
 // and leave the others where they are.
-func (h *host) planDNS(ctx context.Context, c Config, index int, a *Applied) ([]step, error) {
+func (h *host) planDNS(ctx context.Context, c Config, index int, a *Applied, old *record) ([]step, error) {
 	if len(c.DNS)+len(c.Search)+len(c.SplitDNS) == 0 {
 		return nil, nil
 	}
@@ -40,6 +40,11 @@ func (h *host) planDNS(ctx context.Context, c Config, index int, a *Applied) ([]
 	f, err := planFile(target, before, c)
 	if err != nil {
 		return nil, err
+	}
+	for _, o := range old.Steps {
+		if o.File != nil {
+			f = h.follow(f, o.File, c)
+		}
 	}
 	return []step{{File: f}}, nil
 }

@@ -51,7 +51,7 @@ func Guards(string) ([]GuardState, error) { return nil, nil }
 func Release(string, string) error { return nil }
 
 // WayTo says how packets to a gateway leave the host.
-func WayTo(gateway netip.Addr) (Way, error) { return Way{}, errOther }
+func WayTo(netip.Addr, ...string) (Way, error) { return Way{}, errOther }
 
 // Watch tells of changes of the host's network.
 func Watch(context.Context) (<-chan Change, error) { return nil, errOther }

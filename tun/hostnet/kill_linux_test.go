@@ -66,7 +66,7 @@ func victim(job, step string) error {
 	if err := os.MkdirAll(h.dir, 0o700); err != nil {
 		return err
 	}
-	r, err := h.plan(ctx, fullTunnel(), &Applied{})
+	r, err := h.plan(ctx, fullTunnel(), &Applied{}, &record{})
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 				isolate(t)
 				tun := openTUN(t, "ptun0")
 				h := testHost(t, someResolvConf)
-				r, err := h.plan(t.Context(), fullTunnel(), &Applied{})
+				r, err := h.plan(t.Context(), fullTunnel(), &Applied{}, &record{})
 				check(t, err)
 				if ownTUN {
 					check(t, tun.Close())

@@ -11,21 +11,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// linkStep sets the MTU of the TUN device and brings it up.
+// linkStep sets the MTU of the TUN device and brings it up. It gets an alias before, which tells watchers that it is ours.
 type linkStep struct {
-	Index     int    `json:"index"`
-	Name      string `json:"name"`
-	MTU       int    `json:"mtu"`
-	MTUBefore int    `json:"mtu_before"`
-	UpBefore  bool   `json:"up_before"`
+	Index       int    `json:"index"`
+	Name        string `json:"name"`
+	MTU         int    `json:"mtu"`
+	MTUBefore   int    `json:"mtu_before"`
+	UpBefore    bool   `json:"up_before"`
+	AliasBefore string `json:"alias_before,omitempty"`
 }
 
-func planLink(link netlink.Link, mtu int) step {
+func planLink(link netlink.Link, mtu int, old *record) step {
 	at := link.Attrs()
 	if mtu == 0 {
 		mtu = at.MTU
 	}
-	return step{Link: &linkStep{at.Index, at.Name, mtu, at.MTU, at.Flags&net.FlagUp != 0}}
+	s := &linkStep{at.Index, at.Name, mtu, at.MTU, at.Flags&net.FlagUp != 0, at.Alias}
+	for _, o := range old.Steps {
+		if o.Link != nil && o.Link.Index == s.Index {
+			s.MTUBefore, s.UpBefore, s.AliasBefore = o.Link.MTUBefore, o.Link.UpBefore, o.Link.AliasBefore
+		}
+	}
+	return step{Link: s}
 }
 
 func (s *linkStep) String() string { return fmt.Sprintf("%s up, MTU %d", s.Name, s.MTU) }
@@ -35,7 +42,10 @@ func (s *linkStep) do(_ context.Context, h *host) error {
 	if err != nil {
 		return err
 	}
-	if s.MTU != s.MTUBefore {
+	if err := h.nl.LinkSetAlias(link, ourAlias); err != nil {
+		return fmt.Errorf("alias: %w", err)
+	}
+	if s.MTU != link.Attrs().MTU {
 		if err := h.nl.LinkSetMTU(link, s.MTU); err != nil {
 			return fmt.Errorf("MTU: %w", err)
 		}
@@ -57,7 +67,12 @@ func (s *linkStep) undo(h *host) error {
 		}
 	}
 	if link.Attrs().MTU == s.MTU && s.MTU != s.MTUBefore {
-		return h.nl.LinkSetMTU(link, s.MTUBefore)
+		if err := h.nl.LinkSetMTU(link, s.MTUBefore); err != nil {
+			return err
+		}
+	}
+	if link.Attrs().Alias == ourAlias {
+		return h.nl.LinkSetAlias(link, s.AliasBefore)
 	}
 	return nil
 }
@@ -68,8 +83,8 @@ type addressStep struct {
 	Address netip.Prefix `json:"address"`
 }
 
-// planAddresses lists the addresses that the link doesn't have yet, each with its full length.
-func (h *host) planAddresses(link netlink.Link, want []netip.Prefix) ([]step, error) {
+// planAddresses lists the addresses that the link doesn't have but by us, each with its full length.
+func (h *host) planAddresses(link netlink.Link, want []netip.Prefix, old *record) ([]step, error) {
 	have, err := h.nl.AddrList(link, netlink.FAMILY_ALL)
 	if err != nil {
 		return nil, fmt.Errorf("addresses of %s: %w", link.Attrs().Name, err)
@@ -78,6 +93,11 @@ func (h *host) planAddresses(link netlink.Link, want []netip.Prefix) ([]step, er
 	for _, a := range have {
 		ip, _ := netip.AddrFromSlice(a.IP)
 		seen[ip.Unmap()] = true
+	}
+	for _, o := range old.Steps {
+		if o.Address != nil {
+			delete(seen, o.Address.Address.Addr())
+		}
 	}
 	var steps []step
 	for _, p := range want {
@@ -103,7 +123,14 @@ func (s *addressStep) netlink() *netlink.Addr {
 	return a
 }
 
-func (s *addressStep) do(_ context.Context, h *host) error { return h.nl.AddrAdd(nil, s.netlink()) }
+// do adds the address; one that is there is the one we added before.
+func (s *addressStep) do(_ context.Context, h *host) error {
+	err := h.nl.AddrAdd(nil, s.netlink())
+	if errors.Is(err, unix.EEXIST) {
+		return nil
+	}
+	return err
+}
 
 func (s *addressStep) undo(h *host) error {
 	err := h.nl.AddrDel(nil, s.netlink())

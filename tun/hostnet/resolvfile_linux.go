@@ -17,7 +17,8 @@ type fileStep struct {
 	Path   string      `json:"path"`   // links followed
 	Before []byte      `json:"before"` // byte for byte; null: there was no file
 	After  []byte      `json:"after"`
-	Mode   fs.FileMode `json:"mode"` // of the file before, and whose it was
+	Was    []byte      `json:"was,omitempty"` // what an earlier step of ours wrote, and this one may not have replaced yet
+	Mode   fs.FileMode `json:"mode"`          // of the file before, and whose it was
 	UID    int         `json:"uid"`
 	GID    int         `json:"gid"`
 }
@@ -33,6 +34,25 @@ func planFile(path string, before []byte, c Config) (*fileStep, error) {
 	}
 	s.Mode, s.UID, s.GID = fs.FileMode(st.Mode&0o777), int(st.Uid), int(st.Gid)
 	return s, nil
+}
+
+// follow returns the step that takes the place of o, a step of the same tunnel that was taken. When the file has o's text,
+// what was there before it is what will come back. When another tunnel has built on that, a step that says nothing new
+// stays as it is. When the file has somebody else's text by now, s is right.
+func (h *host) follow(s, o *fileStep, c Config) *fileStep {
+	if s.Path != o.Path || s.Before == nil {
+		return s
+	}
+	next := *o
+	next.After = resolverFile(o.Before, c)
+	same := bytes.Equal(next.After, o.After)
+	if !same {
+		next.Was = o.After
+	}
+	if o.ours(s.Before) || same && h.buildsOn(o) {
+		return &next
+	}
+	return s
 }
 
 func (s *fileStep) String() string { return "name servers in " + s.Path }
@@ -66,7 +86,12 @@ func (s *fileStep) undo(h *host) error {
 // ours says whether the file's content is what we write, or what a process leaves that was killed while it wrote in
 // place: the new text with the longer old one's end behind it.
 func (s *fileStep) ours(now []byte) bool {
-	return bytes.Equal(now, s.After) || bytes.Equal(now, over(s.Before, s.After)) || bytes.Equal(now, over(s.After, s.Before))
+	for _, after := range [][]byte{s.After, s.Was} {
+		if after != nil && (bytes.Equal(now, after) || bytes.Equal(now, over(s.Before, after)) || bytes.Equal(now, over(after, s.Before))) {
+			return true
+		}
+	}
+	return s.Was != nil && bytes.Equal(now, over(s.Was, s.After))
 }
 
 // over is the old text with the new one written over its beginning.
@@ -79,6 +104,16 @@ func over(old, new []byte) []byte {
 
 // passOn looks for the tunnel that found our text in the file, and gives it what we found there.
 func (s *fileStep) passOn(h *host) (bool, error) {
+	f, r, path := h.builder(s)
+	if f == nil {
+		return false, nil
+	}
+	f.Before, f.Mode, f.UID, f.GID = s.Before, s.Mode, s.UID, s.GID
+	return true, r.save(path)
+}
+
+// builder is the step of another tunnel that found the text of s in the file, with its record; nil: there is none.
+func (h *host) builder(s *fileStep) (*fileStep, *record, string) {
 	for _, path := range h.records() {
 		r, err := load(path)
 		if err != nil {
@@ -86,12 +121,16 @@ func (s *fileStep) passOn(h *host) (bool, error) {
 		}
 		for _, other := range r.Steps {
 			if f := other.File; f != nil && f.Path == s.Path && f.Before != nil && bytes.Equal(f.Before, s.After) {
-				f.Before, f.Mode, f.UID, f.GID = s.Before, s.Mode, s.UID, s.GID
-				return true, r.save(path)
+				return f, r, path
 			}
 		}
 	}
-	return false, nil
+	return nil, nil, ""
+}
+
+func (h *host) buildsOn(s *fileStep) bool {
+	f, _, _ := h.builder(s)
+	return f != nil
 }
 
 func (s *fileStep) temporary() string {

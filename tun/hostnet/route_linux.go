@@ -43,7 +43,9 @@ func (s *routeStep) netlink() *netlink.Route {
 	switch {
 	case s.Link == 0:
 		r.Type = unix.RTN_UNREACHABLE
-		r.Priority = math.MaxInt32 // behind whatever else leads there
+		if s.Gateway {
+			r.Priority = math.MaxInt32 // behind whatever else leads there
+		}
 	case !s.Via.IsValid():
 		if s.Dst.Addr().Is4() {
 			r.Scope = netlink.SCOPE_LINK
@@ -56,24 +58,100 @@ func (s *routeStep) netlink() *netlink.Route {
 	return r
 }
 
-// do adds the route. Its error is fs.ErrExist where there is a route with the same destination and metric.
+// errOurs: the very route is there, and it is of this package.
+var errOurs = errors.New("there already")
+
+// do adds the route. Its error is fs.ErrExist where somebody else has a route with the same destination and metric. The way
+// to a gateway replaces one of ours: it has moved, for all our tunnels to it.
 func (s *routeStep) do(_ context.Context, h *host) error {
 	r := s.netlink()
-	err := h.nl.RouteAdd(r)
+	add := h.nl.RouteAdd
+	err := add(r)
+	if errors.Is(err, unix.EEXIST) {
+		if !h.isOurs(r) {
+			return err
+		}
+		if !s.Gateway || s.Link == 0 {
+			return errOurs
+		}
+		add = h.nl.RouteReplace
+		err = add(r)
+	}
 	if s.Via.IsValid() && (errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EINVAL)) {
 		// A router outside every connected network, reached because a route calls it "onlink".
 		r.Flags = int(netlink.FLAG_ONLINK)
-		err = h.nl.RouteAdd(r)
+		err = add(r)
 	}
 	return err
 }
 
+// isOurs says whether this route, or another way to the same gateway, is there and of this package.
+func (h *host) isOurs(like *netlink.Route) bool {
+	dst := toPrefix(like.Dst)
+	found, err := h.routes(dst.Addr(), func(r netlink.Route) bool {
+		return r.Protocol == routeProtocol && toPrefix(r.Dst) == dst && r.Type == like.Type &&
+			(r.LinkIndex == like.LinkIndex || like.LinkIndex == 0 || dst.IsSingleIP())
+	})
+	return err == nil && len(found) > 0
+}
+
+// undo deletes the route, unless another tunnel needs it too: two that have one gateway, or both block IPv6.
 func (s *routeStep) undo(h *host) error {
+	if (s.Gateway || s.Link == 0) && h.needed(s) {
+		return nil
+	}
 	err := h.nl.RouteDel(s.netlink())
 	if gone(err) {
 		return nil
 	}
 	return err
+}
+
+// needed says whether the records of two tunnels of this namespace or more have this step.
+func (h *host) needed(s *routeStep) bool {
+	n := 0
+	for _, path := range h.records() {
+		r, err := load(path)
+		if err == nil && r.Namespace == h.namespace && slices.ContainsFunc(r.Steps, func(o step) bool {
+			return o.Route != nil && *o.Route == *s
+		}) {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// planRoutes lists the tunnel's routes.
+func planRoutes(install []netip.Prefix, link int) (steps []step) {
+	for _, p := range install {
+		steps = append(steps, step{Route: &routeStep{Dst: p, Link: link}})
+	}
+	return steps
+}
+
+// planBlockIPv6 lists the routes that keep IPv6 from going around a tunnel that takes all of IPv4 and not all of IPv6.
+//
+// Chosen here: unreachable routes rather than a filter. A program is refused at once, and its resolver puts IPv4 first
+// (RFC 6724, section 5, rule 1); connected networks, inner ones and the gateway are more specific; and every kernel can
+// do it. What it doesn't stop is a more specific route that somebody else adds, which a kill switch does.
+func planBlockIPv6(c Config) []step {
+	all4, all6 := everything, netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	asked := join(slices.Concat(c.Routes, c.Exclude))
+	if !slices.Contains(asked, all4) || slices.Contains(asked, all6) {
+		return nil
+	}
+	low, high := halves(all6)
+	return planRoutes([]netip.Prefix{low, high}, 0)
+}
+
+// destinations are those of the route steps.
+func destinations(steps []step) (out []netip.Prefix) {
+	for _, s := range steps {
+		if s.Route != nil && !s.Route.Gateway {
+			out = append(out, s.Route.Dst)
+		}
+	}
+	return out
 }
 
 // planGateway lists the routes that keep packets to the gateway out of the tunnel: a host route along the way they take
@@ -85,7 +163,7 @@ func (h *host) planGateway(gateway netip.Addr, tunnel int, routes []netip.Prefix
 	if !gateway.IsValid() || gateway.Zone() != "" {
 		return nil, nil
 	}
-	way, local, err := h.way(gateway, tunnel)
+	way, local, err := h.way(gateway, func(link int) bool { return link == tunnel })
 	if err != nil {
 		return nil, fmt.Errorf("the way to the gateway %s: %w", gateway, err)
 	}
@@ -98,9 +176,9 @@ func (h *host) planGateway(gateway netip.Addr, tunnel int, routes []netip.Prefix
 	return []step{{Route: &routeStep{Dst: dst, Gateway: true}}, {Route: way}}, nil
 }
 
-// way finds the device and next hop for packets to a, leaving out the tunnel and what planGateway added. Local says that
-// a is on this host.
-func (h *host) way(a netip.Addr, tunnel int) (way *routeStep, local bool, err error) {
+// way finds the device and next hop for packets to a, leaving out the links that skip names, and what planGateway added.
+// Local says that a is on this host.
+func (h *host) way(a netip.Addr, skip func(link int) bool) (way *routeStep, local bool, err error) {
 	// Our own host route would answer for itself, so that the main table is read where it can be the answer.
 	ours, err := h.routes(a, func(r netlink.Route) bool { return isGatewayRoute(r, a) })
 	if err != nil {
@@ -108,12 +186,12 @@ func (h *host) way(a netip.Addr, tunnel int) (way *routeStep, local bool, err er
 	}
 	if len(ours) == 0 {
 		got, err := h.nl.RouteGet(a.AsSlice())
-		if err == nil && len(got) > 0 && got[0].LinkIndex != tunnel {
+		if err == nil && len(got) > 0 && !skip(got[0].LinkIndex) {
 			return toStep(got[0]), got[0].Type == unix.RTN_LOCAL, nil
 		}
 	}
 	found, err := h.routes(a, func(r netlink.Route) bool {
-		return r.Type == unix.RTN_UNICAST && r.LinkIndex != tunnel && !isGatewayRoute(r, a) &&
+		return r.Type == unix.RTN_UNICAST && !skip(r.LinkIndex) && !isGatewayRoute(r, a) &&
 			r.Flags&(unix.RTNH_F_DEAD|unix.RTNH_F_LINKDOWN) == 0
 	})
 	if err != nil {

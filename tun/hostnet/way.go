@@ -12,7 +12,7 @@ type Way struct {
 }
 
 // SourceFor is [WayTo]'s Source: compare it before and after a [Change] to know whether the outer address changed.
-func SourceFor(gateway netip.Addr) (netip.Addr, error) {
-	w, err := WayTo(gateway)
+func SourceFor(gateway netip.Addr, except ...string) (netip.Addr, error) {
+	w, err := WayTo(gateway, except...)
 	return w.Source, err
 }
