@@ -64,6 +64,9 @@ func (d *draft) secret(a at, key string, value []byte) {
 		return
 	}
 	plain := utf8.Valid(value) && !strings.ContainsFunc(string(value), unicode.IsControl)
+	if plain && slices.ContainsFunc(value, func(c byte) bool { return c >= utf8.RuneSelf }) {
+		d.guessed(a, "The secret has letters beyond ASCII, which the profile has in UTF-8; a gateway may want other octets.")
+	}
 	switch {
 	case plain:
 		d.set(a, key, string(value))

@@ -26,10 +26,11 @@ var exporters = []exporter{
 	{"pcf", ".pcf", exportPCF},
 	{"vpnc", ".conf", exportVPNC},
 	{"networkmanager", ".nmconnection", exportNM},
+	{"mobileconfig", ".mobileconfig", exportMobileconfig},
 }
 
-// ExportFormats lists the names of the formats that Export writes.
-func ExportFormats() []string {
+// Formats lists the names of the formats that Export writes.
+func Formats() []string {
 	var out []string
 	for _, e := range exporters {
 		out = append(out, e.name)
@@ -55,7 +56,7 @@ func Suffix(format string) string {
 func Export(p *profile.Profile, format string, secrets bool) ([]byte, []Note, error) {
 	i := slices.IndexFunc(exporters, func(e exporter) bool { return e.name == format })
 	if i < 0 {
-		return nil, nil, fmt.Errorf("%s is no format that can be written; there are %s", quoted(format), strings.Join(ExportFormats(), ", "))
+		return nil, nil, fmt.Errorf("%s is no format that can be written; there are %s", quoted(format), strings.Join(Formats(), ", "))
 	}
 	data, notes, err := exporters[i].write(p, secrets)
 	if err != nil {

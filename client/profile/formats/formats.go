@@ -46,7 +46,7 @@ type Imported struct {
 	// the profile.
 	Profile *profile.Profile
 
-	Format string // one of Formats
+	Format string // one of Readable
 	Source string // the file, and the connection in it where it has several
 
 	Guessed  []Note // what the file doesn't say, or says in a way that has two meanings
@@ -84,8 +84,8 @@ var importers = slices.Concat([]importer{
 	mobileconfig, forticlient, fritzboxBackup, fritzbox, swanctl, libreswan, strongswan, racoon,
 }, refused, []importer{ours})
 
-// Formats lists the names of the formats that Import reads.
-func Formats() []string {
+// Readable lists the names of the formats that Import reads.
+func Readable() []string {
 	var out []string
 	for _, i := range importers {
 		if i.read != nil && !slices.Contains(out, i.name) {

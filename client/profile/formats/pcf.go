@@ -194,9 +194,6 @@ func (d *draft) revealed(a at, key, blob string) {
 		return
 	}
 	d.secret(a, key, s)
-	if slices.ContainsFunc(s, func(c byte) bool { return c >= 0x80 }) {
-		d.guessed(a, "The secret has letters beyond ASCII, and the profile has them in UTF-8; a gateway may want other octets.")
-	}
 	clear(s)
 }
 

@@ -35,7 +35,7 @@ var refused = []importer{
 	{
 		name:      "anyconnect",
 		recognise: func(f *text) bool { return strings.Contains(f.body, "<AnyConnectProfile") },
-		refuse:    "this is a profile of AnyConnect, which speaks TLS or IKEv2" + elsewhere + "use openconnect, or ask the gateway's owner for a .pcf of the Cisco VPN Client",
+		refuse:    "this is a profile of AnyConnect, which speaks TLS or IKEv2: use openconnect, or ask the gateway's owner for a .pcf of the Cisco VPN Client",
 	},
 	{
 		name:      "sswan",

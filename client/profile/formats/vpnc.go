@@ -171,8 +171,10 @@ func (d *draft) vpncAuth(in *section) {
 		d.set(a, "auth", "hybrid")
 	case "cert":
 		d.set(a, "auth", "rsa")
-		d.set(a, "certificate", fileName(d.profileName()+".p12"))
-		d.warn(a, "vpnc has no directive for our own certificate: put it with its key, as PKCS #12, where the profile says")
+		if !d.has("certificate") {
+			d.set(a, "certificate", fileName(d.profileName()+".p12"))
+			d.warn(a, "vpnc has no directive for our own certificate: put it with its key, as PKCS #12, where the profile says")
+		}
 		delete(d.values, "secret")
 	default:
 		d.warn(a, quoted(mode)+" isn't known; psk, hybrid and cert are. A pre-shared key is taken")

@@ -69,10 +69,10 @@ func readVPNCBar(r *reading, f *text) {
 		d := r.draft(f, b.Name)
 		d.in.Source += ": " + clean(b.Name)
 		in := b.directives(d)
-		d.vpnc(in)
-		if b.ClientCert != "" && d.text("auth") == "rsa" {
+		if b.ClientCert != "" && b.AuthMode == "cert" {
 			d.named(at{key: "clientCert"}, "certificate", b.ClientCert)
 		}
+		d.vpnc(in)
 		if b.DNSDomains != "" {
 			d.set(at{key: "dnsMatchDomains"}, "search", strings.FieldsFunc(b.DNSDomains, func(r rune) bool { return r == ',' || r == ' ' }))
 		}
