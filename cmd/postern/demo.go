@@ -88,7 +88,7 @@ func demo(out io.Writer, f *demoFlags) error {
 	if f.json {
 		said = io.Discard
 	}
-	auth, err := newDemoAuth(f.auth, said)
+	auth, err := newDemoAuth(f.auth, rand.Text(), said)
 	if err != nil {
 		return err
 	}

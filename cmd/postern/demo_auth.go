@@ -20,8 +20,9 @@ type demoAuth struct {
 	local    string // the password in the gateway's list of users
 	password string // what the user has stored; empty: nothing
 	ask      prompt.Func
-	profile  string // lines in place of the group's identity and key; empty: none
-	key      string // the user's own, beside profile
+	profile  string              // lines in place of the group's identity and key; empty: none
+	key      string              // the user's own, beside profile
+	token    *radiusserver.Token // the user's; nil: none. The server's from its first login on
 	servers  []*radiusserver.Server
 }
 
@@ -40,8 +41,7 @@ const (
 )
 
 // newDemoAuth prepares what is said beside the connection's own phases to out.
-func newDemoAuth(kind string, out io.Writer) (*demoAuth, error) {
-	password := rand.Text()
+func newDemoAuth(kind, password string, out io.Writer) (*demoAuth, error) {
 	switch kind {
 	case authXAuth:
 		return &demoAuth{local: password, password: password}, nil
@@ -76,7 +76,7 @@ func startRADIUS(kind string, out io.Writer, user *radiusserver.User, password s
 	fmt.Fprintf(out, "An embedded RADIUS server listens on %v, UDP, and judges its users.\n", s.Addr())
 	return &demoAuth{
 		config: fmt.Sprintf(demoRADIUS, kind, s.Addr().Addr(), secret, s.Addr().Port(), s.Addr().Port()),
-		local:  rand.Text(), password: password, ask: person.answer, servers: []*radiusserver.Server{s},
+		local:  rand.Text(), password: password, ask: person.answer, token: user.Token, servers: []*radiusserver.Server{s},
 	}, nil
 }
 

@@ -33,9 +33,8 @@ func newDemoSTAMP(out io.Writer, password string) (*demoAuth, error) {
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := listen("SecurID", &radiusserver.User{
-		Token: &radiusserver.Token{Seed: seed, PIN: person.pin, NewPIN: radiusserver.AnyPIN, NextTokencode: true},
-	})
+	a.token = &radiusserver.Token{Seed: seed, PIN: person.pin, NewPIN: radiusserver.AnyPIN, NextTokencode: true}
+	tokens, err := listen("SecurID", &radiusserver.User{Token: a.token})
 	if err != nil {
 		a.close()
 		return nil, err

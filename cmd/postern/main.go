@@ -33,8 +33,14 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(unknownFlag)
 	root.AddCommand(
 		runCommand(),
+		daemonCommand(),
+		workerCommand(),
 		showCommand(),
 		demoCommand(),
+		probeCommand(),
+		upCommand(),
+		logCommand(),
+		completionCommand(),
 		versionCommand(),
 	)
 	return root
