@@ -72,6 +72,10 @@ func fortiConnection(r *reading, f *text, e *element, several bool) {
 		d.set(ike.at("mode"), "mode", string(profile.AggressiveMode))
 	}
 	fortiAuth(d, ike)
+	if d.wantsKey() && !d.has("certificate") {
+		r.warn(f, ike.at("authentication_method"), d.in.about("the certificate isn't in the file; export it with its key from where it is kept, and import both files together"))
+		return
+	}
 	fortiProposals(d, e.child("ike_settings"), ike, "ike")
 	fortiProposals(d, e.child("ipsec_settings"), ipsec, "esp")
 	fortiNetwork(d, e.child("ipsec_settings"), ike, ipsec)
@@ -115,7 +119,6 @@ func fortiAuth(d *draft, ike *section) {
 	d.set(ike.at("authentication_method"), "auth", string(profile.AuthPSK))
 	if strings.Contains(method, "x509") {
 		d.set(ike.at("authentication_method"), "auth", string(profile.AuthRSA))
-		d.warn(ike.at("authentication_method"), "the certificate isn't in the file; export it with its key from the store where it is and give it together with this file")
 		if f := d.r.certificate(true); f != nil {
 			d.embed(at{}, "certificate", f.name, f.data)
 		}

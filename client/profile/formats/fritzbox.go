@@ -214,10 +214,10 @@ func fritzSecrets(d *draft, c *section) {
 // fritzAlgorithms reads phase1ss = "group/cipher/hash" and phase2ss =
 // "esp-ciphers-hashes/ah-none/comp-…/pfs". Boxes take group 2, whatever is set.
 func fritzAlgorithms(d *draft, c *section) {
-	group, cipher, hash := "modp1024", "all", "all"
+	group, cipher, hash, chosen := "modp1024", "all", "all", ""
 	if parts := strings.Split(c.get("phase1ss"), "/"); len(parts) == 3 {
-		if g := groupNumbers[strings.TrimPrefix(parts[0], "dh")]; g != "" {
-			group = g
+		if chosen = groupNumbers[strings.TrimPrefix(parts[0], "dh")]; chosen != "" {
+			group = chosen
 		}
 		cipher, hash = parts[1], parts[2]
 	}
@@ -242,7 +242,9 @@ func fritzAlgorithms(d *draft, c *section) {
 	if strings.HasSuffix(c.get("phase2ss"), "/pfs") {
 		d.set(c.at("phase2ss"), "pfs", group)
 	}
-	d.guessed(c.at("phase1ss"), fmt.Sprintf("leaves the choice to the box; the profile has what boxes of all years take, with the group %s", group))
+	if chosen == "" {
+		d.guessed(c.at("phase1ss"), fmt.Sprintf("leaves the choice to the box; the profile has what boxes of all years take, with the group %s", group))
+	}
 }
 
 // fritzWords is what a word stands for, or all where it is no known one.

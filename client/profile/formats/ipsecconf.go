@@ -343,11 +343,12 @@ func ipsecKeep(d *draft, secrets []ipsecSecret, only bool) {
 			if !d.wantsKey() || s.values[0] == "{" || d.has("key") {
 				continue
 			}
-			key := "key"
-			if s.kind == "P12" && !d.has("certificate") {
-				key = "certificate"
+			switch {
+			case s.kind != "P12":
+				d.named(a, "key", s.values[0])
+			case s.values[0] != d.text("certificate"):
+				d.named(a, "certificate", s.values[0])
 			}
-			d.named(a, key, s.values[0])
 			if len(s.values) > 1 && s.values[1] != "%prompt" {
 				d.keep(a, "key_passphrase", s.values[1], s.quoted[1])
 			}

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -214,6 +215,12 @@ func (file *mobileconfigFile) vpn(p *node) {
 	d.done()
 }
 
+// What Apple's client offers.
+var (
+	appleCiphers = []string{"aes256", "aes128", "3des"}
+	appleHashes  = []string{"sha256", "sha1", "md5"}
+)
+
 // auth takes phase 1 over. With a shared secret Apple's client uses Aggressive Mode, and
 // the proposals are Apple's: group 2 for these.
 //
@@ -247,8 +254,8 @@ func (file *mobileconfigFile) auth(d *draft, ipsec *node) {
 		d.set(ipsec.at("LocalIdentifierType"), "identity_type", string(profile.TypeKeyID))
 	}
 	ipsec.get("LocalIdentifierType")
-	d.set(at{}, "ike", offered([]string{"aes256", "aes128", "3des"}, []string{"sha256", "sha1", "md5"}, groups))
-	d.set(at{}, "esp", offered([]string{"aes256", "aes128", "3des"}, []string{"sha256", "sha1", "md5"}, nil))
+	d.set(at{}, "ike", offered(appleCiphers, appleHashes, groups))
+	d.set(at{}, "esp", offered(appleCiphers, appleHashes, nil))
 	d.set(at{}, "pfs", profile.Auto)
 	d.guessed(at{}, "The file names no algorithms; the profile has those that Apple's client offers.")
 }
@@ -341,6 +348,6 @@ func (file *mobileconfigFile) authorities(d *draft) {
 		}
 	}
 	if all.Len() > 0 {
-		d.embed(at{}, "ca", d.f.name+"-ca.pem", all.Bytes())
+		d.embed(at{}, "ca", strings.TrimSuffix(d.f.name, filepath.Ext(d.f.name))+"-ca.pem", all.Bytes())
 	}
 }

@@ -11,11 +11,9 @@ import (
 	"postern/client/profile"
 )
 
-var mobileconfigExport = exporter{name: "mobileconfig", write: writeMobileconfig}
-
-// writeMobileconfig writes a profile for Apple's devices. Who imports it again gets the
+// exportMobileconfig writes a profile for Apple's devices. Who imports it again gets the
 // same payloads, since their UUIDs follow from the profile's name.
-func writeMobileconfig(p *profile.Profile, secrets bool) ([]byte, []Note, error) {
+func exportMobileconfig(p *profile.Profile, secrets bool) ([]byte, []Note, error) {
 	if p.Auth != profile.AuthPSK && p.Auth != profile.AuthHybrid && p.Auth != profile.AuthRSA {
 		return nil, nil, errors.New("Apple's clients know the methods psk, hybrid and rsa only")
 	}
@@ -66,8 +64,7 @@ func writeMobileconfig(p *profile.Profile, secrets bool) ([]byte, []Note, error)
 	if err != nil {
 		return nil, nil, errors.New("the profile has a text that a property list can't hold")
 	}
-	notes, err := lost(p, data, secrets)
-	return data, notes, err
+	return data, nil, nil
 }
 
 func writeXAuth(ipsec map[string]any, p *profile.Profile, secrets bool) {
@@ -111,31 +108,4 @@ func payload(kind, name, part string) map[string]any {
 		"PayloadType": kind, "PayloadVersion": 1, "PayloadUUID": uuid, "PayloadDisplayName": name,
 		"PayloadIdentifier": "postern." + part + "." + uuid,
 	}
-}
-
-// lost lists what an export doesn't say: it is what importing it again doesn't give.
-func lost(p *profile.Profile, data []byte, secrets bool) ([]Note, error) {
-	result, err := Import([]File{{Name: "export", Data: data}})
-	if err != nil {
-		return nil, errors.New("the profile can't be written in this format")
-	}
-	q := result.Profiles[0].Profile
-	defer q.Clear()
-	back := map[string]string{}
-	for _, s := range q.Settings(true) {
-		back[s.Key] = s.Value
-	}
-	hidden := p.Secrets()
-	var notes []Note
-	for _, s := range p.Settings(true) {
-		_, secret := hidden[s.Key]
-		switch {
-		case s.Value == back[s.Key], s.Value == "", s.Key == "secret_encoding":
-		case secret && !secrets:
-		case strings.HasSuffix(s.Key, "_file"), s.Value == `""` && s.Key != "identity":
-		default:
-			add(&notes, Note{Key: s.Key, Text: "is lost: the format has no place for " + s.Value})
-		}
-	}
-	return notes, nil
 }

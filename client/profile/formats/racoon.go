@@ -163,12 +163,7 @@ func (file *racoonFile) remote(s *statement, only bool) {
 	}
 	file.sainfo(d)
 	file.keep(d, only)
-	if d.text("auth") == string(profile.AuthPSK) {
-		for _, key := range []string{"certificate", "key", "ca"} {
-			delete(d.values, key)
-			delete(d.files, key)
-		}
-	}
+	d.tidy()
 	d.done()
 }
 

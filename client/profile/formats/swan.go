@@ -102,6 +102,7 @@ func combine(written string, ike bool) ([]string, error) {
 	for _, w := range strings.FieldsFunc(strings.ToLower(written), func(r rune) bool { return r == '-' || r == ';' || r == '+' }) {
 		c, h, g := swanWord(w)
 		switch {
+		case w == "null" && gcm: // libreswan's "aes_gcm256-null"
 		case c != nil:
 			ciphers = append(ciphers, c...)
 			gcm = gcm || strings.Contains(c[0], "gcm")
@@ -344,7 +345,8 @@ func (d *draft) networks(a at, list []string) {
 			d.warn(a, quoted(written)+" is limited to some protocol or port, which can't be had: the whole network is taken")
 		}
 		if p.Bits() == 0 {
-			continue
+			delete(d.values, "networks")
+			return
 		}
 		out = append(out, p.String())
 	}
@@ -397,6 +399,20 @@ func (d *draft) named(a at, key, path string) {
 	d.file(a, key, path)
 	if d.files[key] == nil {
 		d.warn(a, "names the file "+quoted(path)+", which wasn't given: import it together with this one, or put it where the profile says")
+	}
+}
+
+// tidy forgets the files that the method of phase 1 has no use for.
+func (d *draft) tidy() {
+	unused := []string{"certificate", "key"}
+	if d.text("auth") == string(profile.AuthPSK) {
+		unused = append(unused, "ca", "gateway_certificate")
+	}
+	for _, key := range unused {
+		if !d.wantsKey() {
+			delete(d.values, key)
+			delete(d.files, key)
+		}
 	}
 }
 

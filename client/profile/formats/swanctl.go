@@ -138,7 +138,9 @@ func (d *draft) gateways(a at, hosts []string, port string) {
 			hosts[i] = h + ":" + port
 		}
 	}
-	d.set(a, "gateway", hosts[0])
+	if len(hosts) > 0 {
+		d.set(a, "gateway", hosts[0])
+	}
 	if len(hosts) > 1 {
 		d.set(a, "backup", hosts[1:])
 	}
