@@ -23,20 +23,19 @@ var vendorKeys = map[string]string{
 // profileLines are the lines of a profile that fit what was answered; "" where
 // nothing was accepted. What postern doesn't know how to read isn't in them.
 func (p *prober) profileLines(f ike.Features) string {
-	m := &p.main
-	if len(m.accepted) == 0 {
-		m = &p.aggressive
-	}
-	if len(m.accepted) == 0 {
+	// Main Mode is often answered whoever asks; Aggressive Mode because the identity is
+	// known.
+	m, line := &p.aggressive, "mode = \"aggressive\""
+	switch {
+	case len(p.main.accepted) == 0 && len(m.accepted) == 0:
 		return ""
+	case len(m.accepted) == 0:
+		m, line = &p.main, "mode = \"main\""
+	case len(p.main.accepted) > 0:
+		line += " # \"main\", if that works, shows nobody a hash of the key"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "gateway = %q\n", p.report.Host)
-	if m == &p.aggressive {
-		b.WriteString("mode = \"aggressive\"\n")
-	} else {
-		b.WriteString("mode = \"main\"\n")
-	}
+	fmt.Fprintf(&b, "gateway = %q\n%s\n", p.report.Host, line)
 	if len(p.identities) > 0 {
 		// In Main Mode it wasn't tried.
 		id := m.id

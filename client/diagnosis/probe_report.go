@@ -80,13 +80,13 @@ func (p *prober) note(format string, args ...any) {
 // explain adds what a person should know about the answers, and about silence.
 func (p *prober) explain() {
 	p.explainSilence()
-	p.explainVersion2()
 	if p.report.OfflineGuessing {
 		p.note("The gateway answers Aggressive Mode with a hash of the group's key before it knows who asks: anybody who knows the group's name can fetch it and guess keys offline for as long as they like. Only a long random key stands up to that. (The hash wasn't kept.)")
 	}
 	if len(p.identities) > 0 && len(p.aggressive.accepted) == 0 && p.alive {
 		p.note("Aggressive Mode wasn't accepted with this identity: the gateway doesn't know it, wants it in another form (--identity-type), wants a certificate, or doesn't do Aggressive Mode.")
 	}
+	p.explainVersion2()
 	if len(p.main.methods) > 3 {
 		p.note("In Main Mode the gateway took every authentication method that was asked for: it judges them later. Which one it wants, its administrator knows.")
 	}

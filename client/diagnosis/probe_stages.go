@@ -126,7 +126,9 @@ func (p *prober) askProposals(ctx context.Context) error {
 // first of those that Main Mode accepts.
 func (p *prober) askAggressive(ctx context.Context) error {
 	m := &p.aggressive
-	groups := groupsOf(p.main.proposals())
+	known := p.main.proposals()
+	strongestFirst(known)
+	groups := groupsOf(known)
 	for _, g := range []isakmp.Group{isakmp.GroupMODP2048, isakmp.GroupMODP1024, isakmp.GroupMODP1536} {
 		if !slices.Contains(groups, g) {
 			groups = append(groups, g)

@@ -35,12 +35,12 @@ type bench struct {
 	// whether the gateway hears the question too.
 	answer func(octets []byte, to ike.Path) ([][]byte, bool)
 	closed func(port uint16) bool
+	mute   func(octets []byte) bool // what the gateway never says
 
-	mu       sync.Mutex
-	sent     []time.Time
-	octets   [][]byte
-	inFlight int
-	refused  uint64
+	mu      sync.Mutex
+	sent    []time.Time
+	octets  [][]byte
+	refused uint64
 }
 
 // newBench makes a gateway of cfg; the zero Config is silence. It is called in a
@@ -73,7 +73,15 @@ func newBench(t *testing.T, cfg ike.Config) *bench {
 	return b
 }
 
+// filter lets the gateway hear only some datagrams, and only its choices be heard.
+func (b *bench) filter(hears func(octets []byte) bool) {
+	b.answer = func(octets []byte, _ ike.Path) ([][]byte, bool) { return nil, hears(octets) }
+}
+
 func (b *bench) deliver(msg []byte, from ike.Path) {
+	if b.mute != nil && b.mute(msg) {
+		return
+	}
 	msg = slices.Clone(msg)
 	time.AfterFunc(latency, func() { b.inbox <- ike.Datagram{Octets: msg, From: from} })
 }
@@ -289,6 +297,186 @@ nat_traversal = "auto" # RFC 3947
 `
 		if diff := cmp.Diff(want, r.Profile); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// TestProbeOfBothModes: with an identity that Aggressive Mode knows, that is the
+// better evidence.
+func TestProbeOfBothModes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, ike.Config{
+			Methods: []isakmp.AuthMethod{isakmp.AuthPSK}, Groups: staff, Lifetime: time.Hour,
+			Proposals: proposals(t, "aes256-sha256-modp2048", "aes256-sha1-modp1024"),
+		})
+		r := b.probe(localapi.ProbeRequest{Identity: "staff"})
+		if got := accepted(*r.AggressiveMode); !slices.Contains(got, "aes256-sha256-modp2048") {
+			t.Errorf("Aggressive Mode was asked for a weak group first: %v", got)
+		}
+		if !strings.HasPrefix(r.Profile, "gateway = \"192.0.2.1\"\nmode = \"aggressive\" # \"main\", if that works,") {
+			t.Error(r.Profile)
+		}
+		if i := r.HalfOpen; i == 0 || i > politely.halfOpen {
+			t.Errorf("%d left open", i)
+		}
+	})
+}
+
+// TestProbeOfGenerousGateway: one that accepts everything isn't asked for everything.
+func TestProbeOfGenerousGateway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := ike.Config{Methods: []isakmp.AuthMethod{isakmp.AuthPSK, isakmp.AuthXAuthInitPSK}, Groups: staff, Proposals: slices.Concat(families()...)}
+		r := newBench(t, cfg).probe(localapi.ProbeRequest{Identity: "staff"})
+		if r.MainMode.Complete || len(r.MainMode.Accepted) < 6 || len(r.AggressiveMode.Accepted) == 0 {
+			t.Errorf("%+v", r)
+		}
+		said(t, r, "accepts more proposals")
+		if strings.Contains(r.Profile, "weak") || strings.Count(r.Profile, "-sha") > maxSuggested {
+			t.Error(r.Profile)
+		}
+	})
+}
+
+func said(t *testing.T, r *localapi.ProbeReport, want string) {
+	t.Helper()
+	if !slices.ContainsFunc(r.Notes, func(n string) bool { return strings.Contains(n, want) }) {
+		t.Errorf("no note says %q: %q", want, r.Notes)
+	}
+}
+
+func TestProbeOfSilence(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		make   func(*bench)
+		ports  string
+		v2     string
+		answer string
+		says   string
+	}{
+		{name: "nobody", make: func(*bench) {}, ports: "silent silent", v2: v2No, answer: silent, says: "Nothing was answered"},
+		{
+			name: "closed", make: func(b *bench) { b.closed = func(uint16) bool { return true } },
+			ports: "closed closed", v2: v2No, answer: silent, says: "nothing listens there",
+		},
+		{
+			name: "IKEv2 only", make: func(b *bench) { b.answer = onlyIKEv2 }, ports: "silent silent", v2: v2Yes, answer: silent,
+			says: "This gateway speaks IKEv2",
+		},
+		{
+			name: "refuses whatever is proposed", make: func(b *bench) { b.answer = refusing(isakmp.NotifyNoProposalChosen) },
+			ports: "answers answers", v2: v2Other, answer: refuses, says: "Main Mode is refused (NO-PROPOSAL-CHOSEN)",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, ike.Config{})
+				c.make(b)
+				r := b.probe(localapi.ProbeRequest{})
+				if got := r.Ports[0].Answer + " " + r.Ports[1].Answer; got != c.ports {
+					t.Errorf("ports: %s", got)
+				}
+				if r.IKEv2 != c.v2 || r.MainMode.Answer != c.answer || r.Profile != "" {
+					t.Errorf("IKEv2 %s, main %s, profile %q", r.IKEv2, r.MainMode.Answer, r.Profile)
+				}
+				said(t, r, c.says)
+				t.Logf("%d datagrams in %v", r.Sent, r.Took)
+			})
+		})
+	}
+}
+
+// onlyIKEv2 answers IKE_SA_INIT with a response that has an SA payload.
+func onlyIKEv2(octets []byte, _ ike.Path) ([][]byte, bool) {
+	if octets[17] != v2Version {
+		return nil, false
+	}
+	var spi isakmp.Cookie
+	copy(spi[:], octets)
+	return [][]byte{message(isakmp.Header{
+		InitiatorCookie: spi, ResponderCookie: isakmp.Cookie{1}, Version: v2Version, Exchange: v2SAInit, Flags: v2Response,
+	}, []isakmp.Payload{{Type: v2SA, Body: v2Offer()}})}, false
+}
+
+// refusing answers everything with a notify of IKEv1.
+func refusing(n isakmp.NotifyType) func([]byte, ike.Path) ([][]byte, bool) {
+	return func(octets []byte, _ ike.Path) ([][]byte, bool) {
+		var cookie isakmp.Cookie
+		copy(cookie[:], octets)
+		return [][]byte{notifyMessage(cookie, n)}, false
+	}
+}
+
+func notifyMessage(cookie isakmp.Cookie, n isakmp.NotifyType) []byte {
+	body := isakmp.Notify{DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoISAKMP, Type: n}
+	return message(isakmp.Header{
+		InitiatorCookie: cookie, ResponderCookie: isakmp.Cookie{7}, Version: isakmp.Version, Exchange: isakmp.ExchangeInformational, MessageID: 9,
+	}, []isakmp.Payload{{Type: isakmp.PayloadNotify, Body: body.Marshal()}})
+}
+
+// TestProbeOfSilentRefusals: a gateway that drops what it doesn't like, and answers
+// the rest.
+func TestProbeOfSilentRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, ike.Config{Methods: []isakmp.AuthMethod{isakmp.AuthXAuthInitPSK}, Groups: staff, Proposals: proposals(t, "3des-sha1-modp1024")})
+		b.mute = isFarewell // its notifies look the same
+		r := b.probe(localapi.ProbeRequest{})
+		if diff := cmp.Diff([]string{"3des-sha1-modp1024"}, accepted(r.MainMode)); diff != "" || !r.MainMode.Complete {
+			t.Errorf("%s complete %v, %q", diff, r.MainMode.Complete, r.Notes)
+		}
+		t.Logf("%d datagrams in %v", r.Sent, r.Took)
+	})
+}
+
+// TestProbeOfGatewayThatShutsUp: after some exchanges it answers nothing.
+func TestProbeOfGatewayThatShutsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, ike.Config{Methods: []isakmp.AuthMethod{isakmp.AuthPSK}, Groups: staff, Proposals: slices.Concat(families()...)})
+		count := 0
+		b.filter(func([]byte) bool { count++; return count <= 6 })
+		r := b.probe(localapi.ProbeRequest{})
+		if r.MainMode.Complete {
+			t.Error("called complete")
+		}
+		said(t, r, "the gateway answered nothing more")
+	})
+}
+
+// TestProbeOfHostileAnswers: what comes from elsewhere, for another exchange, or can't
+// be read, changes nothing but the number of datagrams ignored.
+func TestProbeOfHostileAnswers(t *testing.T) {
+	manyVendorIDs := func(cookie isakmp.Cookie) []byte {
+		ps := []isakmp.Payload{{Type: isakmp.PayloadSA, Body: ike.Offer(likely()[:1], withKey[:1], time.Hour)}}
+		for range 2000 {
+			ps = append(ps, isakmp.Payload{Type: isakmp.PayloadVendorID, Body: []byte("HeartBeat_Notify")})
+		}
+		return message(isakmp.Header{InitiatorCookie: cookie, ResponderCookie: isakmp.Cookie{1}, Version: isakmp.Version, Exchange: isakmp.ExchangeMain}, ps)
+	}
+	weakChoice := func(cookie isakmp.Cookie, payloads ...isakmp.Payload) []byte {
+		des := ike.Proposal{Cipher: isakmp.CipherDES, Hash: isakmp.HashMD5, Group: isakmp.GroupEC2N155}
+		ps := append([]isakmp.Payload{{Type: isakmp.PayloadSA, Body: ike.Offer([]ike.Proposal{des}, withKey[:1], time.Hour)}}, payloads...)
+		return message(isakmp.Header{InitiatorCookie: cookie, ResponderCookie: isakmp.Cookie{1}, Version: isakmp.Version, Exchange: isakmp.ExchangeMain}, ps)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, ike.Config{Methods: []isakmp.AuthMethod{isakmp.AuthPSK}, Groups: staff, Proposals: proposals(t, "aes256-sha256-modp2048")})
+		b.answer = func(octets []byte, to ike.Path) ([][]byte, bool) {
+			var cookie isakmp.Cookie
+			copy(cookie[:], octets)
+			forged := to
+			forged.Remote = netip.MustParseAddrPort("203.0.113.9:500")
+			b.deliver(notifyMessage(cookie, isakmp.NotifyNoProposalChosen), forged)
+			return [][]byte{
+				nil, []byte("x"), make([]byte, 28),
+				notifyMessage(isakmp.Cookie{9, 9}, isakmp.NotifyNoProposalChosen), // another exchange
+				weakChoice(cookie), manyVendorIDs(cookie),
+				octets, // our own
+			}, true
+		}
+		r := b.probe(localapi.ProbeRequest{})
+		if diff := cmp.Diff([]string{"aes256-sha256-modp2048"}, accepted(r.MainMode)); diff != "" {
+			t.Error(diff)
+		}
+		if len(r.MainMode.Refusals) != 1 || r.Ignored == 0 || len(r.Vendors) > maxShownVendors {
+			t.Errorf("%+v", r)
 		}
 	})
 }
