@@ -170,7 +170,7 @@ func (p *phase1) learnProved(m *isakmp.Message) {
 		case n.Type == isakmp.NotifyInitialContact:
 			p.contact = true
 		case n.Type == isakmp.NotifyResponderLifetime && n.Protocol == isakmp.ProtoISAKMP:
-			life, _ := responderLifetime(n)
+			life, _ := ResponderLifetime(n)
 			p.life = shorter(p.life, life)
 		}
 	}
@@ -421,11 +421,5 @@ func (p *phase1) ourLifetime() []isakmp.Payload {
 // refuse tells a peer in clear why its first message isn't answered.
 func (p *phase1) refuse(t isakmp.NotifyType) {
 	n := isakmp.Notify{DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoISAKMP, Type: t}
-	h := isakmp.Header{
-		InitiatorCookie: p.link.ckyI, ResponderCookie: p.link.wire.own, Version: isakmp.Version,
-		Exchange: isakmp.ExchangeInformational, MessageID: random32(), NextPayload: isakmp.PayloadNotify,
-	}
-	body := isakmp.AppendPayloads(nil, []isakmp.Payload{{Type: isakmp.PayloadNotify, Body: n.Marshal()}})
-	h.Length = uint32(isakmp.HeaderLen + len(body))
-	_ = p.link.send(append(h.Append(nil), body...))
+	_ = p.link.send(inClear(p.link.ckyI, p.link.wire.own, n))
 }

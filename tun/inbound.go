@@ -79,6 +79,9 @@ func (t *Tunnel) open(table *table, d *Datagram, now time.Duration) {
 	p := table.bySPI[binary.BigEndian.Uint32(d.Data)]
 	if p == nil {
 		in.traffic.drop(noSA, 1)
+		if f := t.stray.Load(); f != nil {
+			(*f)(binary.BigEndian.Uint32(d.Data), d.From)
+		}
 		return
 	}
 	newest := p.In.Sequence()

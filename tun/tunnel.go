@@ -22,6 +22,7 @@ type Tunnel struct {
 	start time.Time
 	table atomic.Pointer[table]
 	mtu   atomic.Int64
+	stray atomic.Pointer[func(spi uint32, from Path)]
 
 	pairs sync.Mutex // held while the table is replaced
 	order []*Pair    // that seal, newest first
@@ -53,6 +54,11 @@ func New(dev Device) *Tunnel {
 // larger packets that may not be fragmented are refused. The device isn't
 // changed. 0: no limit.
 func (t *Tunnel) SetMTU(mtu int) { t.mtu.Store(int64(mtu)) }
+
+// OnStray makes f hear of ESP packets whose SPI is none of ours: a peer may not know
+// that we were started again, and anybody may have sent them. It runs in the
+// carrier's goroutine, so it has to be quick, and may call no method of the Tunnel.
+func (t *Tunnel) OnStray(f func(spi uint32, from Path)) { t.stray.Store(&f) }
 
 // Add makes p open packets, and seal those of the device that match its
 // selectors and no newer pair's. It fails when another pair has its inbound SPI.

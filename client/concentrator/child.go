@@ -32,10 +32,15 @@ type child struct {
 	replaced bool        // by a newer one
 	woken    atomic.Bool // an inbound packet came
 	expiry   *time.Timer // nil: it lives as long as its SA
+	hard     time.Time   // the end of its life; zero: none
 }
 
 // replacedLives is how long a child that has a successor goes on receiving.
-const replacedLives = 30 * time.Second
+// One that the client still sends on lives on.
+const (
+	replacedLives  = 30 * time.Second
+	replacedUnused = 10 * time.Second
+)
 
 var anyIPv4 = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 
@@ -180,6 +185,7 @@ func (c *client) install(k *ike.Child) (*child, error) {
 	}
 	c.session.children[ch.inbound] = ch
 	if k.Lifetime > 0 {
+		ch.hard = ch.since.Add(k.Lifetime)
 		ch.expire(k.Lifetime, "its life time is over")
 	}
 	return ch, nil
@@ -277,6 +283,12 @@ func (ch *child) end(why string) {
 	s, g := ch.session, ch.session.g
 	g.mu.Lock()
 	found := s.children[ch.inbound] == ch && len(s.clients) > 0
+	if found && ch.replaced && time.Since(ch.pair.LastInbound()) < replacedUnused && (ch.hard.IsZero() || time.Now().Before(ch.hard)) {
+		// Where both ends renewed at once, the client may send on the one that isn't our newest.
+		ch.expire(replacedUnused, why)
+		g.mu.Unlock()
+		return
+	}
 	var newest *client
 	if found {
 		newest = s.clients[len(s.clients)-1]

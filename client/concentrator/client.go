@@ -30,6 +30,8 @@ type client struct {
 	session  *session
 	why      error // it ended
 
+	renews *client // whose phase 1 we renew by one of our own; nil: the peer began
+
 	initialContact atomic.Bool // the peer remembers no other SA
 
 	// work is what handlers that mustn't block leave to serve's goroutine.
@@ -58,18 +60,28 @@ var (
 
 // client serves one peer, from its first message to goodbye.
 func (g *Gateway) client(ctx context.Context, w *ike.Wire) {
-	c := &client{g: g, admitted: make(chan struct{}), work: make(chan func(), workQueue), vpn5000: newVPN5000()}
-	c.ctx, c.end = context.WithCancelCause(ctx)
+	c := g.newClient(ctx)
 	defer c.end(nil)
-
 	sa, err := ike.Accept(c.ctx, w, g.phase1(c))
 	if err != nil {
 		g.log.Info("phase 1 failed", "error", err)
 		return
 	}
+	c.stay(sa)
+}
+
+func (g *Gateway) newClient(ctx context.Context) *client {
+	c := &client{g: g, admitted: make(chan struct{}), work: make(chan func(), workQueue), vpn5000: newVPN5000()}
+	c.ctx, c.end = context.WithCancelCause(ctx)
+	return c
+}
+
+// stay serves the peer until goodbye.
+func (c *client) stay(sa *ike.SA) {
+	g := c.g
 	info, log := sa.Info(), g.log.With("peer", sa.Path().Remote)
 	log.Info("phase 1", "mode", info.Mode, "identity", info.Peer, "key", info.Group, "proposal", info.Proposal, "nat", info.NAT.Encapsulate())
-	err = c.serve(sa)
+	err := c.serve(sa)
 	log.Info("ended", "reason", err)
 	if c.session != nil && sa.Err() == nil {
 		g.farewell(c)

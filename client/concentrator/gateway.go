@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postern/client/concentrator/radius"
@@ -67,12 +68,14 @@ type Gateway struct {
 
 	stop    context.CancelFunc // ends Serve
 	stopped context.Context
+	running context.Context // Serve's
 	records context.Context // ends a while after Serve's, for what is to be told then
 	served  chan struct{}   // closed when Serve has ended
 	serving sync.Once
 	clients sync.WaitGroup // goroutines that belong to clients
 
 	failures failures
+	hinted   atomic.Int64 // when the latest hint went out, in Unix nanoseconds
 
 	mu       sync.Mutex // guards what follows, and the fields of sessions and children
 	sessions map[string]*session
@@ -182,6 +185,11 @@ func (g *Gateway) serve(ctx context.Context) error {
 	defer forget()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(recordsLinger, forget) })()
 	g.records = records
+	g.mu.Lock()
+	g.running = ctx
+	g.mu.Unlock()
+	g.router.OnStray(g.strayMessage)
+	g.tunnel.OnStray(g.strayESP)
 
 	var pumps sync.WaitGroup
 	pumps.Go(func() {

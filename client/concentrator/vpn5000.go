@@ -163,6 +163,9 @@ func (c *client) identified(id isakmp.ID) error {
 // say.
 func (c *client) recognise(sa *ike.SA) (*Group, *User, string, error) {
 	info := sa.Info()
+	if old := c.renews; old != nil {
+		return old.group, c.g.cfg.Users[old.session.user], old.session.user, nil
+	}
 	if s := c.vpn5000.step; s != nil {
 		return c.g.cfg.Groups[s.Group], c.g.cfg.Users[s.User], s.User, nil
 	}

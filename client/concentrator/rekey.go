@@ -1,0 +1,143 @@
+package concentrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"postern/ike"
+	"postern/ike/isakmp"
+	"postern/tun"
+)
+
+// A gateway may renew SAs as well as its clients.
+
+var errNobody = errors.New("nobody of that name is connected")
+
+// client is the newest of a user's.
+func (g *Gateway) clientOf(user string) (*client, []*child) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.sessions {
+		if s.user != user || len(s.clients) == 0 {
+			continue
+		}
+		var children []*child
+		for _, ch := range s.children {
+			if ch.active && !ch.replaced {
+				children = append(children, ch)
+			}
+		}
+		return s.clients[len(s.clients)-1], children
+	}
+	return nil, nil
+}
+
+// RenewChildren makes new children in place of those that a user has in use, by
+// Quick Modes of the gateway's.
+func (g *Gateway) RenewChildren(ctx context.Context, user string) error {
+	c, children := g.clientOf(user)
+	if c == nil {
+		return errNobody
+	}
+	for _, old := range children {
+		if err := c.renew(ctx, old); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *client) renew(ctx context.Context, old *child) error {
+	var made *child
+	_, err := c.sa.Quick(ctx, ike.ChildConfig{
+		Proposals: c.group.Transform, Group: c.group.PFS, Lifetime: c.group.Lifetime, Local: old.local, Remote: old.remote,
+		Install: func(k *ike.Child) (err error) {
+			made, err = c.install(k)
+			k.Forget()
+			return err
+		},
+	})
+	switch {
+	case made == nil:
+	case err != nil:
+		made.settle(err)
+	default:
+		// It sends when the client has sent on it, or has had the time for our last message.
+		time.AfterFunc(2*time.Second, func() { made.settle(nil) })
+	}
+	return err
+}
+
+// RenewPhase1 begins a phase 1 with a user's client, which is served like one that
+// the client began: login and configuration again, children kept. It returns when
+// the peer is authenticated.
+func (g *Gateway) RenewPhase1(ctx context.Context, user string) error {
+	old, _ := g.clientOf(user)
+	if old == nil {
+		return errNobody
+	}
+	g.mu.Lock()
+	running := g.running
+	g.mu.Unlock()
+	info := old.sa.Info()
+	c := g.newClient(running)
+	c.renews = old
+	cfg := g.phase1(c)
+	cfg.Mode, cfg.Prelude, cfg.Methods = info.Mode, nil, []isakmp.AuthMethod{info.Method}
+	if info.Mode == ike.Aggressive {
+		cfg.Proposals = []ike.Proposal{info.Proposal}
+	}
+	if info.XAuth && !info.Initiator {
+		cfg.Methods[0]++ // it is the responder who logs in
+	}
+	group, own := g.cfg.keyOwner(info.Group)
+	if group == nil {
+		c.end(nil)
+		return fmt.Errorf("%v knows no key of group %q", info.Method, info.Group)
+	}
+	cfg.Secret = g.cfg.secret(group, own)
+	sa, err := ike.Dial(ctx, g.router, old.sa.Path(), cfg)
+	if err != nil {
+		c.end(nil)
+		return err
+	}
+	g.clients.Go(func() {
+		defer c.end(nil)
+		c.stay(sa)
+	})
+	return nil
+}
+
+// hintPause is between two hints. Chosen here.
+const hintPause = 50 * time.Millisecond
+
+// hint tells a peer in clear that it speaks of something that we don't know: we may
+// have been started again.
+func (g *Gateway) hint(to ike.Path, i, r isakmp.Cookie, n isakmp.Notify) {
+	now := time.Now().UnixNano()
+	if last := g.hinted.Load(); now-last < int64(hintPause) || !g.hinted.CompareAndSwap(last, now) {
+		return
+	}
+	_ = g.router.Hint(to, i, r, n)
+}
+
+// strayMessage hears of IKE messages under an SA that we don't have.
+func (g *Gateway) strayMessage(d ike.Datagram) {
+	h, err := isakmp.ParseHeader(d.Octets)
+	if err != nil || h.Flags&isakmp.FlagEncryption == 0 || h.ResponderCookie == (isakmp.Cookie{}) {
+		return
+	}
+	g.hint(d.From, h.InitiatorCookie, h.ResponderCookie, isakmp.Notify{
+		DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoISAKMP, Type: isakmp.NotifyInvalidCookie,
+	})
+}
+
+// strayESP hears of ESP packets whose SPI is none of ours.
+func (g *Gateway) strayESP(spi uint32, from tun.Path) {
+	g.hint(ike.Path(from), isakmp.Cookie{}, isakmp.Cookie{}, isakmp.Notify{
+		DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoESP, Type: isakmp.NotifyInvalidSPI,
+		SPI: []byte{byte(spi >> 24), byte(spi >> 16), byte(spi >> 8), byte(spi)},
+	})
+}
