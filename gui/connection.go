@@ -6,7 +6,6 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
@@ -33,7 +32,6 @@ type connection struct {
 	failure     *failure
 	up          *fyne.Container
 
-	sampled time.Time // when the graph got its last second
 	count   count
 	in, out float64 // octets a second
 }
@@ -99,7 +97,7 @@ func (c *connection) show(e *entry, now time.Time) {
 	connected := status.Tunnel != nil
 	setHidden(c.up, !connected)
 	line := c.ui.lines[e.key]
-	setHidden(c.phases.box, connected || line == nil || line.began[0].IsZero() || status.State == localapi.Down)
+	setHidden(c.phases.box, connected || line == nil || !line.on || status.State == localapi.Down)
 	if line != nil {
 		c.phases.show(line, now)
 	}
@@ -197,11 +195,7 @@ func (c *connection) readBanner() {
 	if e == nil || e.tunnel == nil || e.tunnel.Tunnel == nil {
 		return
 	}
-	text := widget.NewLabel(e.tunnel.Tunnel.Banner)
-	text.Wrapping, text.Selectable = fyne.TextWrapWord, true
-	d := dialog.NewCustom(e.name, lang.L("Close"), text, c.ui.window)
-	d.Resize(fyne.NewSize(420, 0))
-	d.Show()
+	c.ui.say(e.name, fyne.NewSize(420, 0), wrapped(e.tunnel.Tunnel.Banner))
 }
 
 // connect begins a connection.

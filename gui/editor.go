@@ -98,9 +98,9 @@ func (e *editor) newInput(f profileField, value string, page int) *input {
 		s.Selected, s.PlaceHolder = value, "–"
 		in.object, in.get = s, func() string { return s.Selected }
 	default:
-		entry := widget.NewEntry()
+		entry := newTextEntry(e.close)
 		if f.kind == asSecret {
-			entry = widget.NewPasswordEntry()
+			entry = newSecretEntry(e.close)
 		}
 		entry.SetText(value)
 		entry.OnChanged = func(string) { e.check() }
@@ -123,7 +123,7 @@ func (in *input) row() fyne.CanvasObject {
 }
 
 // pick lets the person choose a file for a field.
-func (e *editor) pick(entry *widget.Entry) {
+func (e *editor) pick(entry *textEntry) {
 	dialog.ShowFileOpen(func(r fyne.URIReadCloser, err error) {
 		if err == nil && r != nil {
 			entry.SetText(r.URI().Path())

@@ -8,6 +8,7 @@ import (
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	"postern/client/localapi"
@@ -38,17 +39,32 @@ func factNames() [][2]string {
 }
 
 func newFacts() *facts {
-	f := &facts{box: container.New(layout.NewFormLayout()), values: make(map[string]*widget.Label)}
+	f := &facts{box: container.New(layout.NewCustomPaddedVBoxLayout(-theme.InnerPadding())), values: make(map[string]*widget.Label)}
 	for _, n := range factNames() {
-		name := widget.NewLabelWithStyle(n[1], fyne.TextAlignTrailing, fyne.TextStyle{})
-		name.Importance = widget.LowImportance
+		name := widget.NewLabelWithStyle(n[1], fyne.TextAlignLeading, fyne.TextStyle{Italic: true})
 		value := widget.NewLabel("–")
 		value.Truncation, value.Selectable = fyne.TextTruncateEllipsis, true
 		f.values[n[0]] = value
-		f.box.Add(name)
-		f.box.Add(value)
+		f.box.Add(container.New(columns{170}, name, value))
 	}
 	return f
+}
+
+// columns are a name of a fixed width and a value.
+type columns struct{ width float32 }
+
+// MinSize implements fyne.Layout.
+func (c columns) MinSize(o []fyne.CanvasObject) fyne.Size {
+	name, value := o[0].MinSize(), o[1].MinSize()
+	return fyne.NewSize(c.width+value.Width, max(name.Height, value.Height))
+}
+
+// Layout implements fyne.Layout.
+func (c columns) Layout(o []fyne.CanvasObject, s fyne.Size) {
+	o[0].Move(fyne.NewPos(0, 0))
+	o[0].Resize(fyne.NewSize(c.width, s.Height))
+	o[1].Move(fyne.NewPos(c.width, 0))
+	o[1].Resize(fyne.NewSize(s.Width-c.width, s.Height))
 }
 
 // show shows what is known of a connection now; in and out are octets a second.
@@ -80,9 +96,9 @@ func (f *facts) show(s localapi.Status, now time.Time, in, out float64) {
 	set("cipher", protection(s))
 	set("rekey", nextRekey(s, now))
 	if s.Traffic != nil {
-		set("traffic", octets(s.Traffic.In.Octets)+" ↓   "+octets(s.Traffic.Out.Octets)+" ↑")
+		set("traffic", octets(s.Traffic.In.Octets)+", "+octets(s.Traffic.Out.Octets))
 	}
-	set("rate", rate(in)+" ↓   "+rate(out)+" ↑")
+	set("rate", rate(in)+", "+rate(out))
 }
 
 // protection is the newest SA's suite in plain words, and where it travels.

@@ -5,7 +5,6 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
@@ -81,15 +80,11 @@ func (u *UI) complain(err error) {
 	if errors.As(err, &r) {
 		message, try = r.Message, r.Try
 	}
-	text := widget.NewLabel(message)
-	advice := widget.NewLabel(try)
-	for _, l := range []*widget.Label{text, advice} {
-		l.Wrapping, l.Selectable = fyne.TextWrapWord, true
+	box := container.NewVBox(wrapped(message))
+	if try != "" {
+		box.Add(wrapped(try))
 	}
-	setHidden(advice, try == "")
-	d := dialog.NewCustom(lang.L("That didn't work"), lang.L("Close"), container.NewVBox(text, advice), u.window)
-	d.Resize(fyne.NewSize(440, 0))
-	d.Show()
+	u.say(lang.L("That didn't work"), fyne.NewSize(440, 0), box)
 }
 
 // notice says above everything that there is no daemon, or who may not use it.

@@ -106,6 +106,7 @@ func (u *UI) Content() fyne.CanvasObject {
 func (u *UI) Attach(w fyne.Window) {
 	u.window = w
 	u.applyTheme()
+	u.listen(w.Canvas())
 	w.SetOnDropped(func(_ fyne.Position, uris []fyne.URI) {
 		var paths []string
 		for _, uri := range uris {
@@ -167,12 +168,25 @@ func (u *UI) refresh(now time.Time) {
 		u.selected = u.first()
 	}
 	u.list.show(u.entries, u.selected)
+	u.showTitle()
 	u.connection.show(u.entry(), now)
 	u.notice.show()
 	setText(u.about, "postern "+u.snapshot.Version)
 	u.tray.show(u.entries)
 	if u.question != nil {
 		u.question.tick(now)
+	}
+}
+
+// showTitle tells in the window's title where the selected connection stands: that is
+// what a list of windows shows.
+func (u *UI) showTitle() {
+	title := "postern"
+	if e := u.entry(); e != nil {
+		title = e.name + ": " + stateWords(e.state()) + " – postern"
+	}
+	if u.window != nil && u.window.Title() != title {
+		u.window.SetTitle(title)
 	}
 }
 

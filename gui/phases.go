@@ -32,7 +32,8 @@ func stepName(s localapi.State) string {
 
 // timeline notes when a connection came to each step, as its snapshots pass.
 type timeline struct {
-	began [4]time.Time // of each step; zero: not reached
+	began [4]time.Time // of each step; zero: not reached, or passed between two snapshots
+	on    bool         // there is something to show
 	last  int          // the step it is at
 	ended time.Time    // when it was up or failed
 	fail  bool
@@ -50,6 +51,10 @@ func (l *timeline) note(s localapi.Status) {
 		*l = timeline{}
 		return
 	case localapi.WaitingForInput:
+		if !l.on || !l.ended.IsZero() {
+			*l = timeline{on: true, last: 2}
+			l.began[2] = s.Since
+		}
 		return // belongs to the step that asks
 	}
 	i := slices.Index(steps, s.State)
@@ -59,13 +64,13 @@ func (l *timeline) note(s localapi.Status) {
 	if i == 0 && l.last > 0 || !l.ended.IsZero() {
 		*l = timeline{}
 	}
-	l.last = i
+	l.on, l.last = true, i
 	if l.began[i].IsZero() {
 		l.began[i] = s.Since
 	}
 }
 
-// took is how long a step lasted until now; ok: it was reached.
+// took is how long a step lasted until now; ok: that is known.
 func (l *timeline) took(i int, now time.Time) (d time.Duration, ok bool) {
 	if l.began[i].IsZero() {
 		return 0, false
@@ -105,19 +110,19 @@ func newPhases() *phases {
 // show shows a timeline as it is now.
 func (p *phases) show(l *timeline, now time.Time) {
 	for i := range steps {
-		d, reached := l.took(i, now)
+		d, timed := l.took(i, now)
 		icon := theme.RadioButtonIcon()
 		switch {
-		case reached && l.fail && i == l.last:
+		case l.fail && i == l.last:
 			icon = theme.ErrorIcon()
-		case reached && (i < l.last || !l.ended.IsZero()):
+		case i < l.last || i == l.last && !l.ended.IsZero():
 			icon = theme.ConfirmIcon()
-		case reached:
+		case i == l.last:
 			icon = theme.MediaPlayIcon()
 		}
 		setIcon(p.icons[i], icon)
 		text := ""
-		if reached {
+		if timed {
 			text = seconds(d)
 		}
 		setText(p.times[i], text)

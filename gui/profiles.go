@@ -125,15 +125,6 @@ func (u *UI) saveAs(data []byte, notes []formats.Note) {
 	}, u.window)
 }
 
-// tell shows a longer text.
-func (u *UI) tell(title, text string) {
-	label := widget.NewLabel(text)
-	label.Wrapping, label.Selectable = fyne.TextWrapWord, true
-	d := dialog.NewCustom(title, lang.L("Close"), container.NewVScroll(label), u.window)
-	d.Resize(fyne.NewSize(520, 360))
-	d.Show()
-}
-
 func (u *UI) pickImport() {
 	dialog.ShowFileOpen(func(r fyne.URIReadCloser, err error) {
 		if err != nil || r == nil {

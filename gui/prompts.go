@@ -29,7 +29,7 @@ type question struct {
 // field is where one answer is typed; a new PIN has two.
 type field struct {
 	prompt.Field
-	entry, again *widget.Entry
+	entry, again *textEntry
 	yes          *widget.RadioGroup
 }
 
@@ -82,15 +82,15 @@ func (q *question) add(form *widget.Form, f prompt.Field) {
 		}
 		form.Append(label, e.yes)
 	case prompt.Text:
-		e.entry = widget.NewEntry()
+		e.entry = newTextEntry(q.cancel)
 		e.entry.SetText(f.Default)
 		form.Append(label, e.entry)
 	default:
-		e.entry = widget.NewPasswordEntry()
+		e.entry = newSecretEntry(q.cancel)
 		form.Append(label, e.entry)
 	}
 	if f.Kind == prompt.NewPIN {
-		e.again = widget.NewPasswordEntry()
+		e.again = newSecretEntry(q.cancel)
 		e.again.OnSubmitted = func(string) { q.submit() }
 		form.Append(label+lang.L(" (again)"), e.again)
 	}
@@ -105,7 +105,7 @@ func (q *question) show(w fyne.Window) {
 	q.dialog.Resize(fyne.NewSize(420, 0))
 	q.dialog.Show()
 	for _, f := range q.fields {
-		for _, e := range []*widget.Entry{f.entry, f.again} {
+		for _, e := range []*textEntry{f.entry, f.again} {
 			if e != nil && e.Text == "" {
 				w.Canvas().Focus(e)
 				return
@@ -155,7 +155,7 @@ func (q *question) dismiss() {
 	q.done = nil
 	q.dialog.Hide()
 	for _, f := range q.fields {
-		for _, e := range []*widget.Entry{f.entry, f.again} {
+		for _, e := range []*textEntry{f.entry, f.again} {
 			if e != nil && f.Kind.Hidden() {
 				e.SetText("")
 			}

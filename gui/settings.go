@@ -31,9 +31,11 @@ func newSettings(u *UI) fyne.CanvasObject {
 			u.complain(err)
 		}
 	}
-	return container.NewPadded(container.NewVBox(
-		widget.NewForm(widget.NewFormItem(lang.L("Look"), look)), notify, login, widget.NewSeparator(), u.about,
-	))
+	return container.NewVScroll(container.NewPadded(container.NewVBox(
+		widget.NewForm(widget.NewFormItem(lang.L("Look"), look)), notify, login,
+		widget.NewSeparator(), widget.NewLabelWithStyle(lang.L("Keys"), fyne.TextAlignLeading, fyne.TextStyle{Bold: true}), u.keyboardHelp(),
+		widget.NewSeparator(), u.about,
+	)))
 }
 
 // applyTheme takes the look that was chosen.

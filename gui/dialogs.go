@@ -1,0 +1,54 @@
+package gui
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/dialog"
+	"fyne.io/fyne/v2/lang"
+	"fyne.io/fyne/v2/widget"
+)
+
+// say shows a text in a dialog that Escape, Enter and its button close.
+func (u *UI) say(title string, size fyne.Size, content fyne.CanvasObject) {
+	d := dialog.NewCustomWithoutButtons(title, content, u.window)
+	u.closing(d, lang.L("Close"))
+	d.Resize(size)
+	d.Show()
+}
+
+// closing gives a dialog a button that closes it, with the focus on it.
+func (u *UI) closing(d *dialog.CustomDialog, text string) {
+	b := &closeButton{close: d.Hide}
+	b.Text, b.OnTapped = text, d.Hide
+	b.ExtendBaseWidget(b)
+	d.SetButtons([]fyne.CanvasObject{b})
+	fyne.Do(func() { u.window.Canvas().Focus(b) }) // once it is shown
+}
+
+// closeButton is a button that Escape and Enter press too.
+type closeButton struct {
+	widget.Button
+	close func()
+}
+
+// TypedKey implements fyne.Focusable.
+func (b *closeButton) TypedKey(k *fyne.KeyEvent) {
+	switch k.Name {
+	case fyne.KeyEscape, fyne.KeyReturn, fyne.KeyEnter:
+		b.close()
+		return
+	}
+	b.Button.TypedKey(k)
+}
+
+// wrapped is a text of several lines that can be selected.
+func wrapped(text string) *widget.Label {
+	l := widget.NewLabel(text)
+	l.Wrapping, l.Selectable = fyne.TextWrapWord, true
+	return l
+}
+
+// tell shows a longer text.
+func (u *UI) tell(title, text string) {
+	u.say(title, fyne.NewSize(520, 360), container.NewVScroll(wrapped(text)))
+}
