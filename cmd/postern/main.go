@@ -39,6 +39,8 @@ func newRoot() *cobra.Command {
 		demoCommand(),
 		probeCommand(),
 		upCommand(),
+		downCommand(),
+		statusCommand(),
 		logCommand(),
 		completionCommand(),
 		versionCommand(),
