@@ -24,6 +24,7 @@ func (r *reader) connection(p *Profile) {
 	if !r.has("gateway") {
 		r.fail("gateway", "is absent; a profile needs at least this key")
 	}
+	set(r, "backup", in.Backup, &p.Backup, each(ParseGateway))
 	set(r, "mode", in.Mode, &p.Mode, oneOf[Mode]("main aggressive", ""))
 	set(r, "identity", in.Identity, &p.Identity, plain)
 	p.IdentityType = guessType(p.Identity)
@@ -111,6 +112,10 @@ func (r *reader) network(p *Profile) {
 	set(r, "mtu", in.MTU, &p.MTU, parseMTU)
 	set(r, "interface", in.Interface, &p.Interface, optional(parseInterface))
 	set(r, "autoconnect", in.Autoconnect, &p.Autoconnect, same)
+	set(r, "kill_switch", in.KillSwitch, &p.KillSwitch, same)
+	set(r, "block_ipv6", in.BlockIPv6, &p.BlockIPv6, same)
+	set(r, "kill_switch", in.KillSwitch, &p.KillSwitch, same)
+	set(r, "block_ipv6", in.BlockIPv6, &p.BlockIPv6, same)
 }
 
 // vpn5000 reads what is said to a VPN 5000 concentrator beside IKE.
@@ -148,23 +153,6 @@ func (r *reader) vpn5000(p *Profile) {
 		}
 	case p.Identity != p.User:
 		r.fail("identity", "must be the user's name, or absent, where radius says who the user is")
-	}
-}
-
-// later reads the keys of features that this version doesn't have.
-func (r *reader) later(p *Profile) {
-	in := &r.in
-	for _, k := range []struct {
-		key string
-		set bool
-	}{
-		{"backup", len(in.Backup) > 0},
-		{"kill_switch", in.KillSwitch},
-		{"block_ipv6", in.BlockIPv6},
-	} {
-		if k.set {
-			r.fail(k.key, "is not yet possible; leave the key out")
-		}
 	}
 }
 

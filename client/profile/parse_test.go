@@ -151,7 +151,7 @@ func TestEverything(t *testing.T) {
 		},
 		Exclude:  []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
 		LocalLAN: true, DNSServers: []netip.Addr{netip.MustParseAddr("10.0.0.53")}, Search: []string{"example.com"},
-		MTU: 1400, DPD: 0, Interface: "office0", Autoconnect: true,
+		MTU: 1400, DPD: 0, Interface: "office0", Autoconnect: true, KillSwitch: true, BlockIPv6: true,
 		Lifetime: Lifetime{24 * time.Hour, 30 * time.Minute},
 	}
 	if d := diff(want, p); d != "" {
@@ -378,8 +378,8 @@ func TestBad(t *testing.T) {
 		{`interface = "../tun0"`, "interface", "up to 15 letters"},
 		{`interface = "tun0123456789abc"`, "interface", "up to 15 letters"},
 		{`interface = ".."`, "interface", "up to 15 letters"},
-		{`kill_switch = true`, "kill_switch", "not yet"},
-		{`block_ipv6 = true`, "block_ipv6", "not yet"},
+		{`kill_switch = "yes"`, "kill_switch", "wants true or false"},
+		{`block_ipv6 = 1`, "block_ipv6", "wants true or false"},
 		{`lifetime = "8h"`, "lifetime", "wants a table"},
 		{`[[lifetime]]`, "lifetime", "wants a table, like [lifetime], not a list of tables"},
 		{"[lifetime]\nike = \"0s\"", "lifetime.ike", `from "10s" to "720h"`},

@@ -229,8 +229,15 @@ type Profile struct {
 	// its start on. In a person's own profile it does nothing. Default: false.
 	Autoconnect bool
 
-	// KillSwitch, BlockIPv6 (kill_switch, block_ipv6) are false. Not yet: true.
-	KillSwitch, BlockIPv6 bool
+	// KillSwitch (kill_switch) keeps packets to the tunnel's networks, and with a
+	// full tunnel all packets, from leaving the host outside of the tunnel, from
+	// before the first message to the gateway until the user disconnects. Default:
+	// false.
+	KillSwitch bool
+
+	// BlockIPv6 (block_ipv6) makes IPv6 unreachable while a tunnel has all of IPv4
+	// and not all of IPv6. Default: false.
+	BlockIPv6 bool
 
 	// Lifetime (the table [lifetime]) is how long SAs live.
 	Lifetime Lifetime
