@@ -37,11 +37,16 @@ type input struct {
 	object  fyne.CanvasObject
 	hint    *widget.Label
 	page    int
+	whole   fyne.CanvasObject // with label and explanation
+	focus   fyne.Focusable
 }
 
 // edit opens the editor: on a profile of the person's, on a copy of one (name ""), or on
 // an empty one (p nil).
-func (u *UI) edit(p *profile.Profile, name string) {
+func (u *UI) edit(p *profile.Profile, name string) { u.editAt(p, name, "name") }
+
+// editAt is edit with the focus on a key's field.
+func (u *UI) editAt(p *profile.Profile, name, key string) {
 	e := &editor{ui: u, before: name, base: p, fault: widget.NewLabel(""), weak: widget.NewLabel("")}
 	if p == nil {
 		e.base = profile.Default()
@@ -72,6 +77,22 @@ func (u *UI) edit(p *profile.Profile, name string) {
 	e.check()
 	e.dialog.Resize(fyne.NewSize(640, 560))
 	e.dialog.Show()
+	e.goTo(key)
+}
+
+// goTo shows a key's field and puts the focus there.
+func (e *editor) goTo(key string) {
+	for _, in := range e.inputs {
+		if in.key != key {
+			continue
+		}
+		e.tabs.SelectIndex(in.page)
+		page := e.tabs.Items[in.page].Content.(*container.Scroll)
+		page.ScrollToOffset(fyne.NewPos(0, max(in.whole.Position().Y-40, 0)))
+		if in.focus != nil {
+			e.ui.window.Canvas().Focus(in.focus)
+		}
+	}
 }
 
 func (e *editor) close() { e.dialog.Hide() }
@@ -83,7 +104,7 @@ func (e *editor) newInput(f profileField, value string, page int) *input {
 	case asCheck:
 		c := widget.NewCheck(f.label, func(bool) { e.check() })
 		c.Checked = value == "true"
-		in.object, in.get = c, func() string {
+		in.focus, in.object, in.get = c, c, func() string {
 			if c.Checked {
 				return "true"
 			}
@@ -96,7 +117,7 @@ func (e *editor) newInput(f profileField, value string, page int) *input {
 		}
 		s := widget.NewSelect(choices, func(string) { e.check() })
 		s.Selected, s.PlaceHolder = value, "–"
-		in.object, in.get = s, func() string { return s.Selected }
+		in.focus, in.object, in.get = s, s, func() string { return s.Selected }
 	default:
 		entry := newTextEntry(e.close)
 		if f.kind == asSecret {
@@ -104,7 +125,7 @@ func (e *editor) newInput(f profileField, value string, page int) *input {
 		}
 		entry.SetText(value)
 		entry.OnChanged = func(string) { e.check() }
-		in.object, in.get = entry, func() string { return entry.Text }
+		in.focus, in.object, in.get = entry, entry, func() string { return entry.Text }
 		if f.kind == asFile {
 			open := widget.NewButtonWithIcon("", theme.FolderOpenIcon(), func() { e.pick(entry) })
 			in.object = container.NewBorder(nil, nil, nil, open, entry)
@@ -116,10 +137,11 @@ func (e *editor) newInput(f profileField, value string, page int) *input {
 
 // row is a field with its label above and its explanation below.
 func (in *input) row() fyne.CanvasObject {
-	if in.kind == asCheck {
-		return container.NewVBox(in.object, in.hint)
+	in.whole = container.NewVBox(in.object, in.hint)
+	if in.kind != asCheck {
+		in.whole = container.NewVBox(widget.NewLabelWithStyle(in.label, fyne.TextAlignLeading, fyne.TextStyle{Bold: true}), in.object, in.hint)
 	}
-	return container.NewVBox(widget.NewLabelWithStyle(in.label, fyne.TextAlignLeading, fyne.TextStyle{Bold: true}), in.object, in.hint)
+	return in.whole
 }
 
 // pick lets the person choose a file for a field.

@@ -56,11 +56,6 @@ func (f *failure) show(e *entry) {
 	}
 }
 
-// remedies are the next things to try, as buttons.
-func (u *UI) remedies(e *entry, r *localapi.Reason) (all []fyne.CanvasObject) {
-	return append(all, button(lang.L("Copy report"), theme.ContentCopyIcon(), func() { u.copyReport(e, r) }))
-}
-
 // copyReport puts into the clipboard what helps an administrator: no secret is in it.
 func (u *UI) copyReport(e *entry, r *localapi.Reason) {
 	text := "postern " + u.snapshot.Version + "\n" + e.name + ": " + r.Code + "\n" + r.Message + "\n"

@@ -117,7 +117,7 @@ func (u *UI) Attach(w fyne.Window) {
 		u.Open(paths...)
 	})
 	w.SetCloseIntercept(func() {
-		if u.tray.app != nil && hasTray() {
+		if u.tray.app != nil && HasTray() {
 			w.Hide()
 			return
 		}

@@ -2,9 +2,9 @@ package gui
 
 import "github.com/godbus/dbus/v5"
 
-// hasTray says whether somebody shows symbols beside the clock (StatusNotifierWatcher
+// HasTray says whether somebody shows symbols beside the clock (StatusNotifierWatcher
 // of the StatusNotifierItem specification): a window without one must not hide.
-func hasTray() bool {
+func HasTray() bool {
 	conn, err := dbus.SessionBusPrivateNoAutoStartup()
 	if err != nil {
 		return false

@@ -2,5 +2,5 @@
 
 package gui
 
-// hasTray says that somebody shows symbols beside the clock.
-func hasTray() bool { return true }
+// HasTray says that somebody shows symbols beside the clock.
+func HasTray() bool { return true }

@@ -18,19 +18,31 @@ import (
 
 func main() {
 	socket := flag.String("socket", "", "the daemon's socket (default: the system's, else the user's)")
+	hidden := flag.Bool("hidden", false, "begin in the tray, where there is one")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "Usage: postern-gui [--socket PATH] [PROFILE FILE…]")
+		fmt.Fprintln(os.Stderr, "Usage: postern-gui [--socket PATH] [--hidden] [FILE…]\n\nFILEs are profiles to import, of any format that is known.")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
+	if gui.HandOver(flag.Args()) {
+		return // to the window that is there
+	}
 	a := app.NewWithID(gui.ID)
 	a.SetIcon(gui.Icon)
 	w := a.NewWindow("postern")
 	u := gui.New(a, localapi.New(*socket))
+	defer u.Close()
 	w.SetContent(u.Content())
-	w.Resize(fyne.NewSize(860, 620))
+	w.Resize(fyne.NewSize(860, 640))
 	u.Attach(w)
 	u.Start()
+	if err := u.Accept(); err != nil {
+		fmt.Fprintln(os.Stderr, "postern-gui: a second start will open a second window:", err)
+	}
+	a.Lifecycle().SetOnStarted(func() { u.Open(flag.Args()...) })
+	if *hidden && gui.HasTray() {
+		a.Run()
+		return
+	}
 	w.ShowAndRun()
-	u.Close()
 }
