@@ -220,6 +220,7 @@ func TestWatchOverTheSocket(t *testing.T) {
 func TestWatchEnds(t *testing.T) {
 	c := reach(t, serve(t, newDesk(quiet()), Options{}))
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	n := 0
 	for _, err := range c.Watch(ctx) {
 		if err != nil {
