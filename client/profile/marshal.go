@@ -30,7 +30,7 @@ func (p *Profile) MarshalWithSecrets() []byte {
 	}()
 	for key, s := range p.Secrets() {
 		if key == "secret" {
-			written[key], q.SecretEncoding = s.write(p.SecretEncoding)
+			written[key], q.SecretEncoding = s.Write(p.SecretEncoding)
 		} else if s.isText() {
 			written[key] = bytes.Clone(s)
 		}
@@ -58,8 +58,9 @@ func (p *Profile) Secrets() map[string]Secret {
 // isText says whether EncodingText can write s.
 func (s Secret) isText() bool { return utf8.Valid(s) && bytes.IndexByte(s, 0) < 0 }
 
-// write is the opposite of Encoding.Decode. It returns the encoding that it chose.
-func (s Secret) write(e Encoding) ([]byte, Encoding) {
+// Write is the opposite of Encoding.Decode. What e can't write is written in
+// hexadecimal; the encoding that was chosen is returned.
+func (s Secret) Write(e Encoding) ([]byte, Encoding) {
 	switch {
 	case e == EncodingBase64:
 		return base64.StdEncoding.AppendEncode(nil, s), e

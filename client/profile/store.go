@@ -78,8 +78,8 @@ type Saving struct {
 }
 
 // Save writes p as NAME.toml into a folder, which it makes if need be, for its owner's
-// eyes alone. Relative paths in p are taken from the working folder. It returns the
-// file's path, and an error that wraps ErrExists rather than replace a file unasked.
+// eyes alone. Relative paths in p are taken from the working folder; a file beside the
+// profile is named without its folder. It returns the profile's path, and an error that wraps ErrExists rather than replace a file unasked.
 // At every moment there is the whole file, old or new.
 func Save(p *Profile, folder string, s Saving) (string, error) {
 	if err := CheckName(p.Name); err != nil {
@@ -88,7 +88,7 @@ func Save(p *Profile, folder string, s Saving) (string, error) {
 	if folder == "" {
 		return "", errors.New("there is no home folder to keep profiles in")
 	}
-	whole, err := p.absolute()
+	whole, err := p.placed(folder)
 	if err != nil {
 		return "", err
 	}
@@ -117,8 +117,13 @@ func comment(text string) []byte {
 	return out
 }
 
-// absolute returns p with absolute paths.
-func (p *Profile) absolute() (*Profile, error) {
+// placed returns p with the paths that it has when its file is in a folder: names alone
+// for what lies beside it, and else absolute.
+func (p *Profile) placed(folder string) (*Profile, error) {
+	folder, err := filepath.Abs(folder)
+	if err != nil {
+		return nil, err
+	}
 	q := *p
 	q.CRL = append([]string(nil), p.CRL...)
 	paths := []*string{&q.SecretFile, &q.PasswordFile, &q.OTPSecretFile, &q.KeyPassphraseFile, &q.Certificate, &q.Key, &q.CA, &q.GatewayCertificate}
@@ -132,6 +137,9 @@ func (p *Profile) absolute() (*Profile, error) {
 		whole, err := filepath.Abs(*path)
 		if err != nil {
 			return nil, err
+		}
+		if filepath.Dir(whole) == folder {
+			whole = filepath.Base(whole)
 		}
 		*path = whole
 	}

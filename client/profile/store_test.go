@@ -25,6 +25,7 @@ func office(t *testing.T, lines string) *Profile {
 func TestSave(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "config", "profiles")
 	p := office(t, "secret = 's'\npassword_file = 'p'")
+	p.OTP, p.OTPSecretFile = OTPTime, filepath.Join(folder, "office.otp_secret")
 	path, err := Save(p, folder, Saving{Comment: "Imported from old.pcf\nbell\x07 \n\nend"})
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +38,7 @@ func TestSave(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "# Imported from old.pcf\n# bell\n#\n# end\nname = \"office\"\ngateway = \"192.0.2.1\"\n\npassword_file = \"" + here + "/p\"\n"
+	want := "# Imported from old.pcf\n# bell\n#\n# end\nname = \"office\"\ngateway = \"192.0.2.1\"\n\npassword_file = \"" + here + "/p\"\notp = \"totp\"\notp_secret_file = \"office.otp_secret\"\n"
 	if d := cmp.Diff(want, string(got)); d != "" {
 		t.Error(d)
 	}
