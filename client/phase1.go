@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"sync/atomic"
 
@@ -26,7 +27,12 @@ type phase1 struct {
 	agreed  bool          // the gateway speaks it too
 	told    atomic.Bool   // the policy was asked for under this SA
 
+	part    float64      // of its life after which it is renewed
 	shorter atomic.Int64 // a life time that the gateway named later; 0: none
+}
+
+func newPhase1() *phase1 {
+	return &phase1{part: renewFrom + (renewTo-renewFrom)*rand.Float64()}
 }
 
 // close says goodbye. It does nothing where phase 1 was never made.
@@ -48,7 +54,7 @@ type purpose struct {
 
 // negotiate makes the ISAKMP SA.
 func (s *session) negotiate(ctx context.Context, why purpose) (*phase1, error) {
-	p := &phase1{}
+	p := newPhase1()
 	cfg, err := s.ikeConfig(ctx, p, why)
 	if err != nil {
 		return nil, err

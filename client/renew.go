@@ -49,7 +49,6 @@ func (s *session) shorten(sa *ike.SA, n isakmp.Notify) {
 
 // lead sees to it that there is a phase 1 for as long as one is needed.
 func (s *session) lead() {
-	part := renewFrom + (renewTo-renewFrom)*rand.Float64()
 	pause := retryPause
 	var next time.Time // of the next try after one that failed
 	for p := s.current(); ; {
@@ -58,7 +57,7 @@ func (s *session) lead() {
 		if p.sa.Err() != nil {
 			ended = nil // in peace
 		} else if life := p.life(); life > 0 {
-			due := p.sa.Info().Since.Add(time.Duration(part * float64(life)))
+			due := p.sa.Info().Since.Add(time.Duration(p.part * float64(life)))
 			timer = time.After(time.Until(latest(due, next)))
 		}
 		select {
@@ -380,7 +379,7 @@ func (s *session) answerGateway() {
 func (s *session) answer(w *ike.Wire) error {
 	defer s.begin()()
 	now := s.current().sa.Info()
-	p := &phase1{}
+	p := newPhase1()
 	cfg, err := s.ikeConfig(s.ctx, p, purpose{again: true, ask: s.client.ask})
 	if err != nil {
 		w.Close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"postern/ike"
@@ -108,6 +109,18 @@ func (g *Gateway) RenewPhase1(ctx context.Context, user string) error {
 		c.stay(sa)
 	})
 	return nil
+}
+
+// Redirect sends a user's client to another gateway, as the members of a cluster do:
+// a notify with its IPv4 address, under the SA's protection.
+func (g *Gateway) Redirect(user string, to netip.Addr) error {
+	c, _ := g.clientOf(user)
+	if c == nil {
+		return errNobody
+	}
+	return c.sa.SendNotify(isakmp.Notify{
+		DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoISAKMP, Type: isakmp.NotifyUnityLoadBalance, Data: to.AsSlice(),
+	})
 }
 
 // hintPause is between two hints. Chosen here.

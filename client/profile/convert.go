@@ -114,8 +114,6 @@ func (r *reader) network(p *Profile) {
 	set(r, "autoconnect", in.Autoconnect, &p.Autoconnect, same)
 	set(r, "kill_switch", in.KillSwitch, &p.KillSwitch, same)
 	set(r, "block_ipv6", in.BlockIPv6, &p.BlockIPv6, same)
-	set(r, "kill_switch", in.KillSwitch, &p.KillSwitch, same)
-	set(r, "block_ipv6", in.BlockIPv6, &p.BlockIPv6, same)
 }
 
 // vpn5000 reads what is said to a VPN 5000 concentrator beside IKE.

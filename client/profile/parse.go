@@ -112,7 +112,6 @@ func parse(data []byte, name string, private bool) (*Profile, error) {
 	r.network(p)
 	r.vpn5000(p)
 	r.certificates(p)
-	r.later(p)
 	r.together(p)
 	if r.err != nil {
 		p.Clear()

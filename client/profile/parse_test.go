@@ -274,7 +274,7 @@ func TestBad(t *testing.T) {
 		{`name = 2026-01-01`, "name", "wants text in quotes, not a date or time"},
 		{`name = { a = "b" }`, "name", "wants text in quotes, not a table"},
 		{`gateway = "192.0.2.2"`, "gateway", "stands in line 1 already"},
-		{`backup = ["192.0.2.2"]`, "backup", "not yet"},
+		{`backup = ["192.0.2.2", "a b"]`, "backup", "isn't a host name"},
 		{`backup = "192.0.2.2"`, "backup", "wants a list of texts"},
 		{`backup = [1]`, "backup", "a number stands in it"},
 		{`mode = "fast"`, "mode", `wants "main" or "aggressive", not "fast"`},

@@ -8,9 +8,8 @@
 // a warning; marshal.go from the model to TOML, store.go folders of profiles,
 // parts.go a profile for another process.
 //
-// Keys of features that this version doesn't have are known, so that a profile
-// can be carried between versions, and refused with "not yet" when they are set
-// to anything but their default.
+// Values of features that this version doesn't have are known, so that a profile
+// can be carried between versions, and refused with "not yet".
 package profile
 
 import (
@@ -35,7 +34,8 @@ type Profile struct {
 	// isn't 500; an IPv6 address with a port stands in brackets. Required.
 	Gateway Gateway
 
-	// Backup (backup) are further gateways, in order. Not yet.
+	// Backup (backup) are further gateways, in order: dialled when the one before
+	// doesn't answer, and the only ones that a gateway may send us to.
 	Backup []Gateway
 
 	// Mode (mode) is the phase 1 exchange: "main" (default) or "aggressive".

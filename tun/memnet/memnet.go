@@ -253,3 +253,10 @@ func (s *Socket) Close() error {
 	})
 	return nil
 }
+
+// Addr is the machine's address now.
+func (h *Host) Addr() netip.Addr {
+	h.network.mu.Lock()
+	defer h.network.mu.Unlock()
+	return h.addr
+}
