@@ -1,13 +1,13 @@
 package gui
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -21,8 +21,36 @@ import (
 type demo struct {
 	process *exec.Cmd
 	folder  string // of its socket
-	said    bytes.Buffer
+	heard   func(line string)
 	ended   chan struct{}
+
+	mu   sync.Mutex
+	last []string // lines of what it says
+}
+
+// demoLines is how much is shown of what the demonstration says.
+const demoLines = 8
+
+// Write takes what the daemon says: what to type, and a token's codes.
+func (d *demo) Write(b []byte) (int, error) {
+	d.mu.Lock()
+	for line := range strings.Lines(string(b)) {
+		if line = strings.TrimRight(line, "\n"); line != "" && !strings.HasPrefix(line, "time=") {
+			d.last = append(d.last, line)
+		}
+	}
+	d.last = d.last[max(len(d.last)-demoLines, 0):]
+	text := strings.Join(d.last, "\n")
+	d.mu.Unlock()
+	d.heard(text)
+	return len(b), nil
+}
+
+// says is the last of what it said.
+func (d *demo) says() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return strings.Join(d.last, "\n")
 }
 
 // demoPatience is how long a daemon may take to answer for the first time.
@@ -34,8 +62,15 @@ func (u *UI) startDemo() {
 		return
 	}
 	u.notice.demo.Disable()
+	heard := func(text string) {
+		fyne.Do(func() {
+			if u.ctx.Err() == nil {
+				u.notice.hear(text)
+			}
+		})
+	}
 	go func() {
-		d, err := newDemo()
+		d, err := newDemo(heard)
 		if err == nil {
 			err = d.wait()
 		}
@@ -53,7 +88,7 @@ func (u *UI) startDemo() {
 }
 
 // newDemo starts postern daemon --user --demo.
-func newDemo() (*demo, error) {
+func newDemo(heard func(string)) (*demo, error) {
 	program, err := command()
 	if err != nil {
 		return nil, err
@@ -62,16 +97,16 @@ func newDemo() (*demo, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &demo{folder: folder, ended: make(chan struct{})}
+	d := &demo{folder: folder, heard: heard, ended: make(chan struct{})}
 	d.process = exec.Command(program, "daemon", "--user", "--demo", "--socket", d.socket())
-	d.process.Stdout, d.process.Stderr = &d.said, &d.said
+	d.process.Stdout, d.process.Stderr = d, d
 	endWithUs(d.process)
 	if err := d.process.Start(); err != nil {
 		os.RemoveAll(folder)
 		return nil, err
 	}
 	go func() {
-		_ = d.process.Wait() // why it ended stands in said
+		_ = d.process.Wait() // it has said why
 		close(d.ended)
 	}()
 	return d, nil
@@ -107,7 +142,7 @@ func (d *demo) wait() error {
 		}
 		select {
 		case <-d.ended:
-			return errors.New(lang.L("The demonstration ended at once.") + " " + strings.TrimSpace(d.said.String()))
+			return errors.New(lang.L("The demonstration ended at once.") + " " + d.says())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
-	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	"postern/client/localapi"
@@ -80,34 +79,4 @@ func (u *UI) complain(err error) {
 		box.Add(wrapped(try))
 	}
 	u.say(lang.L("That didn't work"), fyne.NewSize(440, 0), box)
-}
-
-// notice says above everything that there is no daemon, or who may not use it.
-type notice struct {
-	ui      *UI
-	box     *fyne.Container
-	message *widget.Label
-	demo    *widget.Button
-}
-
-func newNotice(u *UI) *notice {
-	n := &notice{ui: u, message: widget.NewLabel("")}
-	n.message.Wrapping, n.message.Selectable, n.message.Importance = fyne.TextWrapWord, true, widget.WarningImportance
-	n.demo = button(lang.L("Try the demonstration"), theme.MediaPlayIcon(), u.startDemo)
-	n.box = container.NewBorder(nil, widget.NewSeparator(), nil, container.NewCenter(n.demo), n.message)
-	n.box.Hide()
-	return n
-}
-
-func (n *notice) show() {
-	text := ""
-	if r := n.ui.offline; r != nil {
-		text = r.Message
-		if r.Try != "" {
-			text += "\n" + r.Try
-		}
-	}
-	setHidden(n.demo, n.ui.offline == nil)
-	setText(n.message, text)
-	setHidden(n.box, text == "")
 }

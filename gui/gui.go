@@ -98,7 +98,7 @@ func New(a fyne.App, api *localapi.Client) *UI {
 
 // Content is what to put into a window.
 func (u *UI) Content() fyne.CanvasObject {
-	return container.NewBorder(u.notice.box, nil, nil, nil, u.tabs)
+	return container.NewBorder(u.notice.box, u.notice.hint, nil, nil, u.tabs)
 }
 
 // Attach tells the window that shows the content: dialogs belong to it, it takes files

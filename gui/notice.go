@@ -1,0 +1,52 @@
+package gui
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/lang"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+)
+
+// notice says above everything that there is no daemon, and below it what the
+// demonstration says.
+type notice struct {
+	ui      *UI
+	box     *fyne.Container
+	message *widget.Label
+	demo    *widget.Button
+	hint    *fyne.Container // below everything: what the demonstration says
+	said    *widget.Label
+}
+
+func newNotice(u *UI) *notice {
+	n := &notice{ui: u, message: widget.NewLabel("")}
+	n.message.Wrapping, n.message.Selectable, n.message.Importance = fyne.TextWrapWord, true, widget.WarningImportance
+	n.demo = button(lang.L("Try the demonstration"), theme.MediaPlayIcon(), u.startDemo)
+	n.box = container.NewBorder(nil, widget.NewSeparator(), nil, container.NewCenter(n.demo), n.message)
+	n.box.Hide()
+	n.said = widget.NewLabelWithStyle("", fyne.TextAlignLeading, fyne.TextStyle{Monospace: true})
+	n.said.SizeName, n.said.Selectable, n.said.Wrapping = theme.SizeNameCaptionText, true, fyne.TextWrapWord
+	n.hint = container.NewVBox(widget.NewSeparator(), n.said)
+	n.hint.Hide()
+	return n
+}
+
+func (n *notice) show() {
+	text := ""
+	if r := n.ui.offline; r != nil {
+		text = r.Message
+		if r.Try != "" {
+			text += "\n" + r.Try
+		}
+	}
+	setHidden(n.demo, n.ui.offline == nil)
+	setText(n.message, text)
+	setHidden(n.box, text == "")
+}
+
+// hear shows what the demonstration says.
+func (n *notice) hear(text string) {
+	setText(n.said, text)
+	setHidden(n.hint, text == "")
+}
