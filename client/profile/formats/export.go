@@ -123,10 +123,10 @@ func writable(s string) bool {
 	return s == strings.TrimSpace(s) && clean(s) == s && s != ""
 }
 
-// number is a group's number for a reader that knows numbers, with an error for others.
+// numberOf is groupNumber with an error.
 func numberOf(group string) (string, error) {
 	if n := groupNumber(group); n != "" {
 		return n, nil
 	}
-	return "", fmt.Errorf("there is no number for the group %s", group)
+	return "", fmt.Errorf("it has no number for the group %s", group)
 }

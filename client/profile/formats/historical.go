@@ -41,10 +41,11 @@ func (d *draft) historical(client string, ciphers, hashes []string, group string
 	d.guessed(at{}, "The file names no algorithms; the profile has those that "+client+" offered.")
 }
 
-// groupNumber is a Diffie-Hellman group's number, "" where it has none.
+// groupNumber is the number of a Diffie-Hellman group that those clients know, "" of
+// another one.
 func groupNumber(name string) string {
-	for n, g := range groupNumbers {
-		if g == name {
+	for _, n := range []string{"1", "2", "5", "14", "15", "16", "17", "18"} {
+		if groupNumbers[n] == name {
 			return n
 		}
 	}

@@ -16,8 +16,10 @@ const (
 type ini struct {
 	comments string // the characters that begin one, at a line's beginning
 
-	// key is told a key as it stands there, and gives the name under which it is kept.
-	key func(name string) string
+	// key is told a key as it stands there, and gives the name under which it is kept;
+	// known says whether such a name means anything.
+	key   func(name string) string
+	known func(key string) bool
 
 	// first keeps the first value of a key that isn't empty; else the last one counts.
 	first bool
@@ -51,11 +53,13 @@ func (i ini) parse(f *text) (sections []*section, stray []int, err error) {
 		}
 		key, value, ok := strings.Cut(line, "=")
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
-		if !ok || key == "" || value == "=" { // base64 that was wrapped ends so
+		if key != "" {
+			key = i.key(key)
+		}
+		if !ok || key == "" || value == "=" && !i.known(key) { // base64 that was wrapped ends so
 			stray = append(stray, n+1)
 			continue
 		}
-		key = i.key(key)
 		mark := now.name + "\x00" + key
 		if value == "" || i.first && seen[mark] {
 			continue

@@ -27,6 +27,9 @@ func (d *draft) profileName() string {
 // tameName leaves only what profile.CheckName takes, at most 60 characters. What can't
 // stay becomes a blank, and blanks in a row one.
 func tameName(s string) string {
+	if profile.CheckName(s) == nil {
+		return s
+	}
 	if len(s) > maxLine {
 		return ""
 	}
@@ -56,6 +59,9 @@ func (r *reading) freeName(name string) string {
 		taken[strings.ToLower(p.Profile.Name)] = true
 	}
 	free := name
+	if r := []rune(name); len(r) > 58 { // a number has to fit behind it
+		name = strings.TrimRight(string(r[:58]), " ")
+	}
 	for n := 2; taken[strings.ToLower(free)]; n++ {
 		free = fmt.Sprintf("%s %d", name, n)
 	}

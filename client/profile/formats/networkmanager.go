@@ -2,6 +2,7 @@ package formats
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -44,7 +45,11 @@ type nmFile struct {
 }
 
 func readNM(r *reading, f *text) {
-	sections, stray, err := ini{comments: "#;", key: func(name string) string { return name }}.parse(f)
+	dialect := ini{comments: "#;", key: func(name string) string { return name }, known: func(key string) bool {
+		_, directive := vpncDirectives[key]
+		return directive || slices.Contains(nmLibreswanOwn, key)
+	}}
+	sections, stray, err := dialect.parse(f)
 	if err != nil {
 		r.refuse(f, err.Error())
 		return

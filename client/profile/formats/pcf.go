@@ -63,7 +63,7 @@ func readPCF(r *reading, f *text) {
 			locked = append(locked, bare)
 		}
 		return bare
-	}}
+	}, known: func(key string) bool { return canonicalPCF[strings.ToLower(key)] != "" }}
 	sections, stray, err := dialect.parse(f)
 	if err != nil {
 		r.refuse(f, err.Error())
