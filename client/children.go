@@ -211,8 +211,8 @@ func (s *session) settle(c *child) {
 		s.flows = append(s.flows, f)
 	}
 	for _, old := range s.children {
-		if old != c && old.flow().same(f) {
-			old.renewed = true
+		if old.flow().same(f) {
+			old.renewed = old != c // c may have been taken for an old one while it was made
 		}
 	}
 	s.mu.Unlock()

@@ -97,6 +97,12 @@ func (c *Client) targets(ctx context.Context) (all []target, err error) {
 			}
 		}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if to := c.sentTo; to != nil {
+		all = append([]target{*to}, slices.DeleteFunc(all, func(o target) bool { return o == *to })...)
+		c.sentTo = nil
+	}
 	if len(all) == 0 {
 		return nil, stageError{stageResolve, first}
 	}

@@ -30,8 +30,48 @@ type world struct {
 	net     *memnet.Network
 	laptop  *machine
 	gateway *gatewayHost
+	backup  *gatewayHost // nil: none
 	conn    *connection
 	log     *slog.Logger
+	began   time.Time
+
+	mu    sync.Mutex
+	lines map[string]int // of the log: how often each message came, by end
+}
+
+// seen is how often the client said something in its log.
+func (w *world) seen(message string) int { return w.seenAt("client", message) }
+
+func (w *world) seenAt(end, message string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lines[end+" "+message]
+}
+
+// counter is a slog.Handler that counts messages.
+type counter struct {
+	slog.Handler
+	w   *world
+	end string
+}
+
+func (c counter) Handle(ctx context.Context, r slog.Record) error {
+	c.w.mu.Lock()
+	c.w.lines[c.end+" "+r.Message]++
+	c.w.mu.Unlock()
+	return c.Handler.Handle(ctx, r)
+}
+
+func (c counter) WithAttrs(as []slog.Attr) slog.Handler {
+	return counter{c.Handler.WithAttrs(as), c.w, c.end}
+}
+
+func (c counter) WithGroup(name string) slog.Handler {
+	return counter{c.Handler.WithGroup(name), c.w, c.end}
+}
+
+func (w *world) logOf(end string) *slog.Logger {
+	return slog.New(counter{w.log.With("end", end).Handler(), w, end})
 }
 
 var (
@@ -161,7 +201,7 @@ func (h *gatewayHost) start() {
 		h.w.t.Fatal(err)
 	}
 	h.device = tuntest.New(1400)
-	o := concentrator.Options{Log: h.w.log.With("end", "gateway"), Device: h.device}
+	o := concentrator.Options{Log: h.w.logOf("gateway"), Device: h.device}
 	for port, f := range map[uint16]tun.Framing{500: tun.PlainIKE, 4500: tun.Encapsulated} {
 		s, bound := h.host.Listen(port)
 		o.Carriers = append(o.Carriers, tun.NewCarrier(s, bound, f))
@@ -205,8 +245,20 @@ func inWorldOf(t *testing.T, profileText, config string, ask prompt.Func, f func
 	})
 }
 
+// inBubble runs f with gateways at both addresses, and no connection yet.
+func inBubble(t *testing.T, f func(*world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fmt.Sprintf(worldConfig, ""))
+		w.backup = w.host(backupAddr, fmt.Sprintf(worldConfig, ""))
+		w.laptop.names["gw.example"] = []netip.Addr{backupAddr}
+		f(w)
+		w.end()
+	})
+}
+
 func newWorld(t *testing.T, config string) *world {
-	w := &world{t: t, net: memnet.New()}
+	w := &world{t: t, net: memnet.New(), lines: make(map[string]int), began: time.Now()}
 	level := slog.LevelInfo
 	if os.Getenv("POSTERN_DEBUG") != "" {
 		level = slog.LevelDebug
@@ -232,7 +284,7 @@ esp = ["aes128-sha1"]
 		w.t.Fatal(err)
 	}
 	w.conn = &connection{t: w.t, ended: make(chan error, 1), log: &safeBuffer{}}
-	w.conn.Client = client.New(p, client.Options{Log: w.log.With("end", "client"), Ask: ask, System: w.laptop})
+	w.conn.Client = client.New(p, client.Options{Log: w.logOf("client"), Ask: ask, System: w.laptop})
 	ctx, cancel := context.WithCancel(w.t.Context())
 	w.conn.stop = cancel
 	go func() { w.conn.ended <- w.conn.Run(ctx) }()
@@ -265,6 +317,9 @@ func (w *world) end() {
 		w.t.Error("the connection:", err)
 	}
 	w.gateway.stop()
+	if w.backup != nil {
+		w.backup.stop()
+	}
 }
 
 // packet is an IPv4 packet of UDP that carries a number.

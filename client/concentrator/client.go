@@ -25,6 +25,7 @@ type client struct {
 	admitted chan struct{}
 	sa       *ike.SA
 	group    *Group
+	key      string        // the name of the pre-shared key of phase 1
 	accept   radius.Accept // what RADIUS said of the user
 	vpn5000  vpn5000
 	session  *session
@@ -111,7 +112,10 @@ func (c *client) serve(sa *ike.SA) error {
 	if err != nil {
 		return fmt.Errorf("login: %w", err)
 	}
-	c.sa, c.group = sa, group
+	c.sa, c.group, c.key = sa, group, sa.Info().Group
+	if c.renews != nil {
+		c.key = c.renews.key
+	}
 	c.g.join(c, name)
 	close(c.admitted)
 	if sa.Info().InitialContact || c.initialContact.Load() {

@@ -50,6 +50,24 @@ func (g *Gateway) RenewChildren(ctx context.Context, user string) error {
 	return nil
 }
 
+// DeleteChildren ends the children that a user has, and tells the client.
+func (g *Gateway) DeleteChildren(user string) error {
+	c, _ := g.clientOf(user)
+	if c == nil {
+		return errNobody
+	}
+	g.mu.Lock()
+	var children []*child
+	for _, ch := range c.session.children {
+		children = append(children, ch)
+	}
+	g.mu.Unlock()
+	for _, ch := range children {
+		ch.end("deleted")
+	}
+	return nil
+}
+
 func (c *client) renew(ctx context.Context, old *child) error {
 	var made *child
 	_, err := c.sa.Quick(ctx, ike.ChildConfig{
@@ -93,10 +111,10 @@ func (g *Gateway) RenewPhase1(ctx context.Context, user string) error {
 	if info.XAuth && !info.Initiator {
 		cfg.Methods[0]++ // it is the responder who logs in
 	}
-	group, own := g.cfg.keyOwner(info.Group)
+	group, own := g.cfg.keyOwner(old.key)
 	if group == nil {
 		c.end(nil)
-		return fmt.Errorf("%v knows no key of group %q", info.Method, info.Group)
+		return fmt.Errorf("%v knows no key of group %q", info.Method, old.key)
 	}
 	cfg.Secret = g.cfg.secret(group, own)
 	sa, err := ike.Dial(ctx, g.router, old.sa.Path(), cfg)
