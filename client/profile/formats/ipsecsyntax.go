@@ -2,6 +2,7 @@ package formats
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"postern/client/profile"
@@ -32,7 +33,7 @@ func parseIpsecConf(text string) (conns []*conn, warnings []Note, err error) {
 		case fields[0] == "include":
 			warnings = append(warnings, Note{Line: number, Key: "include", Text: "other files aren't read: give them to the import by name"})
 		case fields[0] == "version":
-		case !indented && len(fields) >= 2 && !strings.Contains(fields[0], "=") && !strings.HasPrefix(fields[1], "="):
+		case !indented && len(fields) >= 2 && slices.Contains([]string{"conn", "config", "ca"}, fields[0]):
 			now = &conn{kind: fields[0], section: section{name: fields[1], line: number}}
 			if conns = append(conns, now); len(conns) > maxSections {
 				return nil, nil, &profile.Error{Line: number, Problem: fmt.Sprintf("there are more than %d sections", maxSections)}

@@ -66,7 +66,7 @@ func (s *settings) entry(in *section, depth int) error {
 	}
 	s.pos += n
 	if name == "" {
-		return s.fault("has no name before %q", s.text[s.pos:s.pos+1])
+		return s.fault("has a value or a section without a name")
 	}
 	s.skip() // "{" may stand in the next line
 	if s.pos < len(s.text) && s.text[s.pos] == ':' {
