@@ -15,7 +15,7 @@ import (
 // same payloads, since their UUIDs follow from the profile's name.
 func exportMobileconfig(p *profile.Profile, secrets bool) ([]byte, []Note, error) {
 	if p.Auth != profile.AuthPSK && p.Auth != profile.AuthHybrid && p.Auth != profile.AuthRSA {
-		return nil, nil, errors.New("Apple's clients know the methods psk, hybrid and rsa only")
+		return nil, nil, errors.New("the methods psk, hybrid and rsa are all that Apple's clients know")
 	}
 	ipsec := map[string]any{"RemoteAddress": p.Gateway.Host, "AuthenticationMethod": "SharedSecret", "XAuthEnabled": 0}
 	payloads := []map[string]any{}
