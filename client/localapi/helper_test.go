@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -41,6 +42,7 @@ func newDesk(s Snapshot) *desk { return &desk{snap: s, changed: make(chan struct
 func (d *desk) show(f func(*Snapshot)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.snap.Tunnels = slices.Clone(d.snap.Tunnels) // others hold the old ones
 	f(&d.snap)
 	close(d.changed)
 	d.changed = make(chan struct{})

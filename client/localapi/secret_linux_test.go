@@ -123,9 +123,27 @@ func inMemory(t *testing.T, disguised []byte) (n int) {
 		}
 		for ; from < to; from += uint64(len(window) - len(disguised)) {
 			got, _ := mem.ReadAt(window[:min(uint64(len(window)), to-from)], int64(from))
-			disguise(window[:got])
-			n += bytes.Count(window[:got], disguised)
+			n += count(window[:got], disguised)
 		}
 	}
 	return n
+}
+
+// count counts what is disguised among octets that aren't. It is quick under the race
+// detector too.
+func count(b, disguised []byte) (n int) {
+	for {
+		i := bytes.IndexByte(b, disguised[0]-1)
+		if i < 0 || len(b)-i < len(disguised) {
+			return n
+		}
+		same := 1
+		for same < len(disguised) && b[i+same]+1 == disguised[same] {
+			same++
+		}
+		if same == len(disguised) {
+			n++
+		}
+		b = b[i+1:]
+	}
 }

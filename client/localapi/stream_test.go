@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -137,9 +138,12 @@ func TestWatchWithoutTunnelsCostsNothing(t *testing.T) {
 		d, w := newDesk(quiet()), &tape{}
 		lasting(d, "/v1/watch", w, func() {
 			time.Sleep(95 * time.Second)
-			if want := []string{w.lines[0], "\n", "\n", "\n"}; strings.Join(w.note(), "") != strings.Join(want, "") {
-				t.Errorf("in 95 s: %q", w.note())
+			got := w.note()
+			if want := []string{got[0], "\n", "\n", "\n"}; !slices.Equal(got, want) {
+				t.Errorf("in 95 s: %q", got)
 			}
+			d.mu.Lock()
+			defer d.mu.Unlock()
 			if d.looks > 5 {
 				t.Errorf("%d looks in 95 s", d.looks)
 			}
