@@ -87,7 +87,7 @@ func (p *Profile) marshal(secrets map[string][]byte) []byte {
 		}
 		secret, found := secrets[s.Key]
 		_, inFile := secrets[strings.TrimSuffix(s.Key, "_file")]
-		if !found && (s == absent[i] || isSecret(s.Key) || inFile) {
+		if !found && (s == absent[i] || IsSecret(s.Key) || inFile) {
 			continue
 		}
 		if table, key, ok := strings.Cut(s.Key, "."); ok {

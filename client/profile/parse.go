@@ -163,7 +163,7 @@ func syntaxError(err error, name string, document []byte) *Error {
 			fault.Key = key
 		}
 	}
-	if fault.Key != "" && !isSecret(fault.Key) {
+	if fault.Key != "" && !IsSecret(fault.Key) {
 		if message := strings.TrimPrefix(d.Error(), "toml: "); !strings.Contains(message, "U+") {
 			fault.Problem += ": " + message
 		}

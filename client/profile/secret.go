@@ -21,7 +21,8 @@ const hidden = "…"
 // SecretKeys are the keys whose values are secret.
 var SecretKeys = []string{"secret", "password", "otp_secret", "key_passphrase", "pap_auth_secret"}
 
-func isSecret(key string) bool { return slices.Contains(SecretKeys, key) }
+// IsSecret says whether a key is one of SecretKeys.
+func IsSecret(key string) bool { return slices.Contains(SecretKeys, key) }
 
 // String returns "…".
 func (Secret) String() string { return hidden }

@@ -229,7 +229,7 @@ func parseLines(data []byte, name string) (lines, error) {
 		}
 		key, value, ok := bytes.Cut(line, []byte("="))
 		fault := &Error{File: name, Line: number}
-		if !ok || !isSecret(string(key)) {
+		if !ok || !IsSecret(string(key)) {
 			fault.Problem = "wants secret=…, password=…, otp_secret=…, key_passphrase=… or pap_auth_secret=…"
 		} else if _, twice := out[string(key)]; twice {
 			fault.Key, fault.Problem = string(key), "was given before"

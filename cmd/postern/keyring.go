@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 
 	"postern/client"
@@ -121,13 +122,9 @@ func phrase(keys []string) string {
 
 // enumerate writes a list as "a, b and c".
 func enumerate(words []string) string {
-	if len(words) < 2 {
-		return fmt.Sprint(words)[1 : len(fmt.Sprint(words))-1]
-	}
 	last := len(words) - 1
-	out := words[0]
-	for _, w := range words[1:last] {
-		out += ", " + w
+	if last < 1 {
+		return strings.Join(words, "")
 	}
-	return out + " and " + words[last]
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }

@@ -41,7 +41,13 @@ func newRoot() *cobra.Command {
 		upCommand(),
 		downCommand(),
 		statusCommand(),
+		listCommand(),
+		editCommand(),
+		removeCommand(),
+		importCommand(),
+		exportCommand(),
 		logCommand(),
+		secretCommand(),
 		completionCommand(),
 		versionCommand(),
 	)
