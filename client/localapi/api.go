@@ -8,9 +8,9 @@
 //	diagnosis.go      probe and doctor
 //	server.go         the daemon's end, over a Backend: whom it serves, what it refuses
 //	calls.go          each call; stream.go those that last; metrics.go for Prometheus
-//	request.go        a request's body, read strictly
+//	request.go        a request's body, read strictly; fields.go how
 //	listener.go       connections counted; peer_*.go whose they are
-//	client.go         the caller's end
+//	client.go         the caller's end; message.go a request that is sent
 //	socket.go         where the two meet; socket_*.go on each system
 //	openapi.json      the same calls for other languages
 package localapi
@@ -155,8 +155,8 @@ type Caller struct {
 // Backend is the daemon behind the calls. All methods may be called concurrently. An
 // error that is a *Reason reaches the caller as it is; of another one the caller reads
 // the text. A request is well-formed: names are short and without control characters,
-// one of two alternatives is there. Its Octets are cleared as soon as the method
-// returns, so that whoever needs them for longer copies them.
+// one of two alternatives is there. When the method returns its context ends and the
+// request's Octets are cleared, so that whoever needs them for longer copies them.
 type Backend interface {
 	// Snapshot returns what the caller may know, and a channel that is closed at the
 	// next change. Counters alone are no change: who watches asks once a second while

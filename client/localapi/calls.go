@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
-	"slices"
 	"strconv"
 )
 
@@ -109,9 +108,7 @@ func (s *Server) version(w http.ResponseWriter, r *http.Request, _ Caller) error
 //go:embed openapi.json
 var openAPI []byte
 
-// OpenAPI returns the description of the calls, in JSON.
-func OpenAPI() []byte { return slices.Clone(openAPI) }
-
+// description answers with openapi.json.
 func (s *Server) description(w http.ResponseWriter, r *http.Request, _ Caller) error {
 	if err := query(r, nil); err != nil {
 		return err
