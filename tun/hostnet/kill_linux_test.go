@@ -21,6 +21,12 @@ func TestMain(m *testing.M) {
 	switch job := os.Getenv("HOSTNET_TEST_JOB"); {
 	case filepath.Base(os.Args[0]) == "resolvconf":
 		os.Exit(fakeResolvconf())
+	case job == "noise":
+		fmt.Fprintln(os.Stderr, noiseMaker())
+		os.Exit(1)
+	case job == "guard", job == "guard-full":
+		fmt.Fprintln(os.Stderr, guardHolder(job == "guard-full"))
+		os.Exit(1)
 	case job != "":
 		fmt.Fprintln(os.Stderr, victim(job, os.Getenv("HOSTNET_TEST_STEP")))
 		os.Exit(1)
@@ -39,9 +45,11 @@ func victim(job, step string) error {
 		return err
 	}
 	if os.Getenv("HOSTNET_TEST_TUN") != "" {
-		if _, err := tunDevice("ptun0"); err != nil {
+		tun, err := tunDevice("ptun0")
+		if err != nil {
 			return err
 		}
+		defer tun.Close() // and not by the garbage collector before
 	}
 	h, err := open(os.Getenv("HOSTNET_TEST_STATE"))
 	if err != nil {

@@ -36,8 +36,11 @@ func (r *record) fileName() string {
 	return fmt.Sprintf("net-%d-%s.json", r.Namespace, r.Interface)
 }
 
-func (r *record) save(path string) error {
-	b, err := json.MarshalIndent(r, "", "\t")
+func (r *record) save(path string) error { return saveJSON(path, r) }
+
+// saveJSON writes a state file: whole, or not at all.
+func saveJSON(path string, value any) error {
+	b, err := json.MarshalIndent(value, "", "\t")
 	if err != nil {
 		return fmt.Errorf("state file: %w", err)
 	}
