@@ -20,6 +20,8 @@ type Subject struct {
 	Profiles []*profile.Profile
 	// Snapshot is what the daemon says; nil: none answers, or nobody asked.
 	Snapshot *localapi.Snapshot
+	// Own are checks that the caller made; Daemon those that the daemon made.
+	Own, Daemon []localapi.Check
 	// Quiet asks no gateway anything, and no name server of a tunnel's.
 	Quiet bool
 
@@ -34,7 +36,7 @@ type Subject struct {
 func Doctor(ctx context.Context, s Subject) (*localapi.DoctorReport, error) {
 	f := gather(ctx)
 	r := &localapi.DoctorReport{Schema: 1, Time: f.now, Version: s.Version, System: f.system}
-	r.Checks = append(r.Checks, f.machine(s)...)
+	r.Checks = append(slices.Clone(s.Own), f.machine(s)...)
 	for _, p := range s.Profiles {
 		for _, c := range f.profile(ctx, s, p) {
 			c.Profile = p.Name
@@ -50,7 +52,8 @@ func Doctor(ctx context.Context, s Subject) (*localapi.DoctorReport, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	Finish(r)
+	r.Checks = merge(r.Checks, s.Daemon)
+	r.Verdict = worst(r.Checks)
 	if s.Bundle {
 		r.Sections = f.sections(s, r)
 	}
@@ -60,20 +63,21 @@ func Doctor(ctx context.Context, s Subject) (*localapi.DoctorReport, error) {
 	return r, nil
 }
 
-// Finish works out the verdict of a report whose checks were changed.
-func Finish(r *localapi.DoctorReport) {
-	r.Verdict = localapi.VerdictOK
-	for _, c := range r.Checks {
-		if badness(c.Verdict) > badness(r.Verdict) {
-			r.Verdict = c.Verdict
+// worst is the verdict of all.
+func worst(checks []localapi.Check) localapi.Verdict {
+	v := localapi.VerdictOK
+	for _, c := range checks {
+		if badness(c.Verdict) > badness(v) {
+			v = c.Verdict
 		}
 	}
+	return v
 }
 
-// Merge puts what a program saw itself before what the daemon saw. Of a check that
-// both made the more definite counts: the daemon may look where a person may not, and
-// the person's program has profiles that the daemon hasn't.
-func Merge(own, daemon []localapi.Check) []localapi.Check {
+// merge adds what the daemon found to what a person's program found. Of a check that
+// both made the daemon's counts, which may look where a person may not, unless it had
+// to skip it.
+func merge(own, daemon []localapi.Check) []localapi.Check {
 	out := slices.Clone(own)
 	for _, c := range daemon {
 		i := slices.IndexFunc(out, func(o localapi.Check) bool { return o.ID == c.ID && o.Profile == c.Profile })
