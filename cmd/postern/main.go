@@ -38,6 +38,7 @@ func newRoot() *cobra.Command {
 		showCommand(),
 		demoCommand(),
 		probeCommand(),
+		doctorCommand(),
 		upCommand(),
 		downCommand(),
 		statusCommand(),
