@@ -296,7 +296,7 @@ func (s *session) living() (out []*child) {
 func (s *session) quickOffered(_ context.Context, sa *ike.SA, o ike.QuickOffer) (*ike.ChildConfig, error) {
 	p := s.holder(sa)
 	if p == nil {
-		return nil, errors.New("a Quick Mode before the login")
+		return nil, errors.New("a Quick Mode before phase 1 is over here")
 	}
 	f, ok := s.renews(p, o)
 	if !ok {

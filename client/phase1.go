@@ -87,6 +87,7 @@ func (s *session) negotiate(ctx context.Context, why purpose) (*phase1, error) {
 
 // met judges the phase 1 that was just made.
 func (s *session) met(p *phase1) error {
+	s.enlist(p)
 	i := p.sa.Info()
 	s.log.Info("phase 1", "mode", i.Mode, "proposal", i.Proposal, "authentication", i.Method, "peer", i.Peer, "nat", natName(i.NAT))
 	if err := s.agree(p, i); err != nil {

@@ -38,7 +38,9 @@ func (s *session) activateWhenReady(c *child) {
 	case <-s.ctx.Done():
 		return
 	}
-	s.activate(c)
+	if !s.isRenewed(c) { // by one that the gateway made meanwhile
+		s.activate(c)
+	}
 }
 
 // keep renews a child in time, and drops it when its life is over.

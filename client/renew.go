@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"postern/client/profile"
@@ -340,15 +341,19 @@ func (s *session) readdress(a *xauth.Assigned) error {
 	return nil
 }
 
-// holder is the phase 1 of an SA, if the user is logged in under it.
-func (s *session) holder(sa *ike.SA) *phase1 {
-	if p := s.current(); p != nil && p.sa == sa {
-		return p
-	}
+// enlist notes a phase 1, and forgets those that have ended.
+func (s *session) enlist(p *phase1) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range s.children {
-		if p := c.under.Load(); p.sa == sa {
+	s.phases = append(slices.DeleteFunc(s.phases, func(o *phase1) bool { return o.sa.Err() != nil }), p)
+}
+
+// holder is the phase 1 of an SA; nil: it isn't known yet.
+func (s *session) holder(sa *ike.SA) *phase1 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.phases {
+		if p.sa == sa {
 			return p
 		}
 	}

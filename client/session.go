@@ -46,6 +46,7 @@ type session struct {
 	taking  sync.Mutex    // held while a phase 1 takes another's place
 
 	mu       sync.Mutex
+	phases   []*phase1 // that live, and some that have ended
 	children []*child
 	flows    []flow
 	underway int       // phase 1s that may come to replace the present one
