@@ -190,7 +190,7 @@ func (d *draft) nmIPv4(in *section) {
 	if yes(in.get("never-default")) {
 		d.set(in.at("never-default"), "default_route", false)
 	}
-	var networks, servers, search []string
+	var networks, search []string
 	for i := range in.keys {
 		k := &in.keys[i]
 		if nmRoute.MatchString(k.key) { // "route1=10.0.0.0/8,0.0.0.0,50": network, gateway, metric
@@ -202,9 +202,7 @@ func (d *draft) nmIPv4(in *section) {
 	if len(networks) > 0 {
 		d.networks(at{key: "route1"}, append(d.strings("networks"), networks...))
 	}
-	for _, s := range split(in.get("dns"), ";") {
-		servers = append(servers, s)
-	}
+	servers := split(in.get("dns"), ";")
 	for _, s := range split(in.get("dns-search"), ";") {
 		if s = strings.TrimPrefix(s, "~"); s != "." {
 			search = append(search, s)

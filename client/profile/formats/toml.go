@@ -3,6 +3,7 @@ package formats
 import (
 	"errors"
 	"regexp"
+	"slices"
 
 	"postern/client/profile"
 )
@@ -60,7 +61,7 @@ func (d *draft) beside(p *profile.Profile) {
 	for i, path := range p.CRL {
 		if f := d.beside1("crl", path); f != nil {
 			p.CRL[i] = fileName(f.name)
-			contents = append(contents, f.data)
+			contents = append(contents, slices.Clone(f.data))
 		}
 	}
 	if len(contents) == len(p.CRL) {
