@@ -48,7 +48,7 @@ func checkWeak(p *profile.Profile) localapi.Check {
 	if len(weak) == 0 {
 		return topicWeak.ok("Nothing weak is in the profile.")
 	}
-	return topicWeak.warn("Ask the gateway's administrator for something stronger; postern probe shows what it takes.", "%s", sentences(weak))
+	return topicWeak.warn("Ask the gateway's administrator for something stronger. What the gateway takes: "+probeCommand(p)+".", "%s", sentences(weak))
 }
 
 // checkSecrets tells which secrets are stored, never what they are.
@@ -162,7 +162,7 @@ func askProfile(ctx context.Context, a *asker, gateway netip.AddrPort, p *profil
 		case got.accepts:
 			return topicAnswers.ok("It does, on UDP %d, and takes %v.", port, got.choice.Proposal)
 		default:
-			return topicAnswers.warn("See what it takes: postern probe "+localapi.Word(p.Gateway.String())+identityFlag(p)+".", "It does, on UDP %d, but refuses the profile's proposals, method or identity: %v.", port, got.notify)
+			return topicAnswers.warn("See what it takes: "+probeCommand(p)+".", "It does, on UDP %d, but refuses the profile's proposals, method or identity: %v.", port, got.notify)
 		}
 	}
 	ports := "UDP 500 and 4500"
@@ -172,15 +172,16 @@ func askProfile(ctx context.Context, a *asker, gateway netip.AddrPort, p *profil
 	if closed {
 		return topicAnswers.fail("Check the address: IKE doesn't run there.", "A message came back that nothing listens on %s.", ports)
 	}
-	return topicAnswers.fail("Try from another network, such as a telephone's: some block "+ports+". Check the gateway's address. Some gateways are silent when proposals, mode or identity don't fit: postern probe "+localapi.Word(p.Gateway.String())+identityFlag(p)+".", "Silence on %s.", ports)
+	return topicAnswers.fail("Try from another network, such as a telephone's: some block "+ports+". Check the gateway's address. Some gateways are silent when proposals, mode or identity don't fit: "+probeCommand(p)+".", "Silence on %s.", ports)
 }
 
-// identityFlag lets a probe ask in Aggressive Mode where the profile does.
-func identityFlag(p *profile.Profile) string {
-	if p.Mode != profile.AggressiveMode || p.Identity == "" {
-		return ""
+// probeCommand asks the profile's gateway, in Aggressive Mode where the profile does.
+func probeCommand(p *profile.Profile) string {
+	command := "postern probe " + localapi.Word(p.Gateway.String())
+	if p.Mode == profile.AggressiveMode && p.Identity != "" {
+		command += " --identity " + localapi.Word(p.Identity)
 	}
-	return " --identity " + localapi.Word(p.Identity)
+	return command
 }
 
 // openingOf is a first message as the profile has it. Without an identity that can be
@@ -258,7 +259,7 @@ func (f *facts) checkOverlap(p *profile.Profile, connected *localapi.Tunnel) loc
 	}
 	networks = slices.DeleteFunc(slices.Clone(networks), func(n netip.Prefix) bool { return n.Bits() <= 1 })
 	if len(networks) == 0 {
-		return topicOverlap.ok("The profile names none by itself.")
+		return topicOverlap.ok("The profile names none; the gateway may.")
 	}
 	if !f.linux {
 		return topicOverlap.skip(elsewhere)
@@ -300,7 +301,7 @@ func (f *facts) checkIPv6(p *profile.Profile, connected *localapi.Tunnel) locala
 	case six || p.BlockIPv6:
 		return topicIPv6.ok("It doesn't go around the tunnel.")
 	case connected == nil:
-		return topicIPv6.warn("Where the gateway names no networks, everything by IPv4 goes into the tunnel. To keep IPv6 from going around it: block_ipv6 = true.", "There is a way to the Internet by IPv6, which the tunnel doesn't carry.")
+		return topicIPv6.ok("There is a way to the Internet by IPv6. Should the gateway name no networks, everything by IPv4 goes into the tunnel, and IPv6 around it unless block_ipv6 = true.")
 	}
 	return topicIPv6.warn("To keep it inside or nowhere: block_ipv6 = true in the profile.", "Everything by IPv4 goes into the tunnel; IPv6 goes around it.")
 }

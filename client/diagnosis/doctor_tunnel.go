@@ -119,14 +119,14 @@ func (f *facts) checkResolved(t localapi.Tunnel, again string) localapi.Check {
 }
 
 // checkServers asks a server of the tunnel's for a domain of the tunnel's.
-func checkServers(ctx context.Context, t localapi.Tunnel, ask func(context.Context, netip.Addr, string) error) localapi.Check {
+func checkServers(ctx context.Context, t localapi.Tunnel, ask func(context.Context, netip.AddrPort, string) error) localapi.Check {
 	domain := "."
 	if len(t.Tunnel.Domains) > 0 {
 		domain = strings.Trim(t.Tunnel.Domains[0], ".") + "."
 	}
 	var silent []string
 	for _, server := range t.Tunnel.DNS[:min(len(t.Tunnel.DNS), 3)] {
-		if err := ask(ctx, server, domain); err != nil {
+		if err := ask(ctx, netip.AddrPortFrom(server, 53), domain); err != nil {
 			silent = append(silent, fmt.Sprintf("%v (%v)", server, err))
 		}
 	}
@@ -144,12 +144,12 @@ var errSilent = errors.New("silent")
 
 // askServer asks a server for the name servers of a domain; that there are none is an
 // answer too.
-func askServer(ctx context.Context, server netip.Addr, domain string) error {
+func askServer(ctx context.Context, server netip.AddrPort, domain string) error {
 	ctx, cancel := within(ctx, 4*time.Second)
 	defer cancel()
 	r := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, network, netip.AddrPortFrom(server, 53).String())
+		return d.DialContext(ctx, network, server.String())
 	}}
 	_, err := r.LookupNS(ctx, domain)
 	var dns *net.DNSError
@@ -158,6 +158,8 @@ func askServer(ctx context.Context, server netip.Addr, domain string) error {
 		return nil
 	case errors.As(err, &dns) && dns.IsTimeout, ctx.Err() != nil:
 		return errSilent
+	case dns != nil:
+		return errors.New(dns.Err) // without the server that resolv.conf names
 	}
 	return err
 }

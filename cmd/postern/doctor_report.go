@@ -34,9 +34,10 @@ func showChecks(out io.Writer, r *localapi.DoctorReport, quiet bool, colours pal
 			word = string(c.Verdict)
 		}
 		fmt.Fprintf(out, "  %s%s", colours.paint(style, word), strings.Repeat(" ", 6-len(word)))
-		io.WriteString(out, below(wrap(c.Found, colours.paint(bold, c.Title)+": ", 70-len(c.Title))))
+		text := below(wrap(c.Title+": "+c.Found, "", 70))
+		fmt.Fprint(out, colours.paint(bold, c.Title+":")+strings.TrimPrefix(text, c.Title+":"))
 		if c.Advice != "" {
-			io.WriteString(out, "        "+below(wrap(c.Advice, "-> ", 70)))
+			fmt.Fprint(out, "        "+below(wrap(c.Advice, "-> ", 68)))
 		}
 	}
 	if !quiet {

@@ -82,7 +82,7 @@ func (v *visit) askService(ctx context.Context, g globals) error {
 	snapshot, err := api.Snapshot(ctx)
 	if err != nil {
 		if v.served {
-			return fmt.Errorf("%s: %w, and no service answers that may know of it", v.name, profile.ErrNotFound)
+			return localapi.NoSuchProfile(v.name)
 		}
 		r := client.Explain(err)
 		about.Verdict, about.Found, about.Advice = localapi.VerdictWarn, r.Message, r.Try
