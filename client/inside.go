@@ -208,6 +208,8 @@ func (s *session) applyHost(ctx context.Context) error {
 		Since: time.Now(), Address: a.Address.Addr(), Encapsulation: "esp", Networks: routes, Rule: rule,
 		Exclude: union(a.Exclude, p.Exclude), Banner: a.Banner, MTU: in.mtu,
 		DNS: s.nameServers(), Domains: union(a.SplitDNS, s.search()),
+		// Cisco's gateways say that it may; others know no such word.
+		SavePassword: a.SavePassword || policy == nil && !s.current().sa.Info().Unity,
 	}
 	if s.current().sa.Info().NAT.Encapsulate() {
 		t.Encapsulation = "udp"
