@@ -156,6 +156,9 @@ func (d *draft) parse() (*profile.Profile, *profile.Error) {
 		}
 		d.warn(d.from[err.Key], strings.TrimSuffix(err.Problem, "; leave the key out"))
 		delete(d.values, err.Key)
+		if err.Key == "secret" {
+			delete(d.values, "secret_encoding") // of the one that is asked for
+		}
 	}
 }
 

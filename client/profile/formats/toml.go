@@ -1,6 +1,7 @@
 package formats
 
 import (
+	"bytes"
 	"errors"
 	"regexp"
 	"slices"
@@ -8,7 +9,8 @@ import (
 	"postern/client/profile"
 )
 
-// Our own profiles.
+// Our own profiles. A secret's file that is given too has the key's octets, one line end
+// at its end apart.
 var ours = importer{
 	name:      "toml",
 	recognise: func(f *text) bool { return ourGateway.MatchString(f.body) },
@@ -40,7 +42,8 @@ func (d *draft) beside(p *profile.Profile) {
 		if f == nil {
 			return
 		}
-		s, err := e.Decode([]byte(firstLine(f)))
+		written := bytes.TrimSuffix(bytes.TrimSuffix(f.data, []byte("\n")), []byte("\r"))
+		s, err := e.Decode(written)
 		if err != nil {
 			d.warn(at{key: key}, err.Error()+"; it will be asked for")
 		}
@@ -79,11 +82,4 @@ func (d *draft) beside1(key, path string) *text {
 		d.warn(at{key: key}, "names the file "+quoted(path)+", which wasn't given: import it together with this one, or put it where the profile says")
 	}
 	return f
-}
-
-func firstLine(f *text) string {
-	if len(f.lines) == 0 {
-		return ""
-	}
-	return f.lines[0]
 }
