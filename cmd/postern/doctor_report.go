@@ -37,7 +37,7 @@ func showChecks(out io.Writer, r *localapi.DoctorReport, quiet bool, colours pal
 		text := below(wrap(c.Title+": "+c.Found, "", 70))
 		fmt.Fprint(out, colours.paint(bold, c.Title+":")+strings.TrimPrefix(text, c.Title+":"))
 		if c.Advice != "" {
-			fmt.Fprint(out, "        "+below(wrap(c.Advice, "-> ", 68)))
+			fmt.Fprintln(out, "        -> "+c.Advice) // in one line: there are commands to copy in it
 		}
 	}
 	if !quiet {
@@ -51,12 +51,6 @@ func below(text string) string {
 }
 
 func conclusion(counts map[localapi.Verdict]int) string {
-	number := func(n int, one, many string) string {
-		if n == 1 {
-			return "1 " + one
-		}
-		return fmt.Sprintf("%d %s", n, many)
-	}
 	wrong, warned := counts[localapi.VerdictFail], counts[localapi.VerdictWarn]
 	switch {
 	case wrong > 0:
@@ -65,6 +59,14 @@ func conclusion(counts map[localapi.Verdict]int) string {
 		return "Nothing is wrong; " + number(warned, "warning", "warnings") + "."
 	}
 	return "Nothing is wrong."
+}
+
+// number writes "1 warning" or "2 warnings".
+func number(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // reportText is a whole report as one text.

@@ -106,7 +106,7 @@ func showProbe(out io.Writer, r *localapi.ProbeReport, verbose bool, colours pal
 		t.WriteString(wrap(n, "* ", 78))
 	}
 	if r.Profile != "" {
-		t.WriteString("\n" + colours.paint(bold, "For a profile, beside its secret, user and esp:") + "\n\n" + r.Profile)
+		t.WriteString("\n" + colours.paint(bold, "Lines for a profile; its secret, user and esp are yours to add:") + "\n\n" + r.Profile)
 	}
 	if verbose {
 		fmt.Fprintf(&t, "\n%d datagrams sent, %d answered, %d others ignored, in %.1f s\n", r.Sent, r.Received, r.Ignored, r.Took.Seconds())
@@ -180,7 +180,7 @@ func (t *probeTable) mode(name string, m localapi.ProbeMode) {
 		t.row(label, method)
 	}
 	if life := m.Accepted[0].Lifetime; life > 0 {
-		t.row("  life time", life.String())
+		t.row("  life time", strings.TrimSuffix(strings.TrimSuffix(life.String(), "0s"), "0m"))
 	}
 }
 
@@ -224,7 +224,7 @@ func (t *probeTable) vendors(vs []localapi.ProbeVendor, verbose bool) {
 			t.row(label, strings.TrimSpace(fmt.Sprintf("%s  %s", v.ID, v.Name)))
 		}
 	} else if unknown > 0 {
-		t.row("", fmt.Sprintf("%d vendor IDs are unknown (-v shows them)", unknown))
+		t.row("", number(unknown, "vendor ID is", "vendor IDs are")+" unknown (-v shows all)")
 	}
 }
 
