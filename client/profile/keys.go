@@ -13,12 +13,13 @@ import (
 type want string
 
 const (
-	text   want = `text in quotes`
-	texts  want = `a list of texts, like ["a", "b"]`
-	number want = `a whole number`
-	truth  want = `true or false`
-	maybe  want = `true, false or "optional"`
-	table  want = `a table, like [lifetime]`
+	text    want = `text in quotes`
+	texts   want = `a list of texts, like ["a", "b"]`
+	number  want = `a whole number`
+	truth   want = `true or false`
+	maybe   want = `true, false or "optional"`
+	perhaps want = `true, false or "gateway"`
+	table   want = `a table, like [lifetime]`
 )
 
 // keys are all keys of a profile.
@@ -39,6 +40,8 @@ var keys = map[string]want{
 	"mtu": number, "dpd": text, "interface": text,
 	"autoconnect": truth, "kill_switch": truth, "block_ipv6": truth,
 	"lifetime": table, "lifetime.ike": text, "lifetime.esp": text,
+	"policy": table, "policy.locked": texts, "policy.preset": texts, "policy.save_secrets": perhaps,
+	"policy.minimum_strength": text, "policy.allowed_gateways": texts, "policy.expires": text,
 }
 
 // survey notes the line of every key in a document, and stops at the first
@@ -129,9 +132,9 @@ func (s *survey) note(prefix string, node *unstable.Node, kind unstable.Kind) (s
 func (w want) takes(kind unstable.Kind) bool {
 	switch kind {
 	case unstable.String:
-		return w == text || w == maybe
+		return w == text || w == maybe || w == perhaps
 	case unstable.Bool:
-		return w == truth || w == maybe
+		return w == truth || w == maybe || w == perhaps
 	case unstable.Integer:
 		return w == number
 	case unstable.Array:

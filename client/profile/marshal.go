@@ -87,7 +87,8 @@ func (p *Profile) marshal(secrets map[string][]byte) []byte {
 		}
 		secret, found := secrets[s.Key]
 		_, inFile := secrets[strings.TrimSuffix(s.Key, "_file")]
-		if !found && (s == absent[i] || IsSecret(s.Key) || inFile) {
+		usual := i < len(absent) && s == absent[i] || defaultPolicy().has(s)
+		if !found && (usual || IsSecret(s.Key) || inFile) {
 			continue
 		}
 		if table, key, ok := strings.Cut(s.Key, "."); ok {

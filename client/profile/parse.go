@@ -68,6 +68,7 @@ type file struct {
 	KillSwitch         bool             `toml:"kill_switch"`
 	BlockIPv6          bool             `toml:"block_ipv6"`
 	Lifetime           fileLifetime     `toml:"lifetime"`
+	Policy             filePolicy       `toml:"policy"`
 }
 
 type fileLifetime struct {
@@ -113,6 +114,7 @@ func parse(data []byte, name string, private bool) (*Profile, error) {
 	r.vpn5000(p)
 	r.certificates(p)
 	r.together(p)
+	r.policy(p)
 	if r.err != nil {
 		p.Clear()
 		return nil, r.err

@@ -153,6 +153,12 @@ func TestEverything(t *testing.T) {
 		LocalLAN: true, DNSServers: []netip.Addr{netip.MustParseAddr("10.0.0.53")}, Search: []string{"example.com"},
 		MTU: 1400, DPD: 0, Interface: "office0", Autoconnect: true, KillSwitch: true, BlockIPv6: true,
 		Lifetime: Lifetime{24 * time.Hour, 30 * time.Minute},
+		Policy: &Policy{
+			Locked: []string{"all", "user"}, Preset: []string{"dns", "lifetime"},
+			SaveSecrets: SaveAsGatewaySays, MinimumStrength: StrengthAny,
+			AllowedGateways: []string{"*.example.com", "192.0.2.0/24", "2001:db8::/32", "vpn.example.com"},
+			Expires:         time.Date(2099, 12, 31, 0, 0, 0, 0, time.UTC),
+		},
 	}
 	if d := diff(want, p); d != "" {
 		t.Error(d)
@@ -182,6 +188,9 @@ func TestKeys(t *testing.T) {
 			got[key] = wanted[f.Type.Kind()]
 			if f.Type == reflect.TypeFor[secretText]() {
 				got[key] = text
+			}
+			if key == "policy.save_secrets" {
+				got[key] = perhaps
 			}
 			if f.Type.Kind() == reflect.Struct {
 				add(key+".", f.Type)

@@ -241,6 +241,13 @@ type Profile struct {
 
 	// Lifetime (the table [lifetime]) is how long SAs live.
 	Lifetime Lifetime
+
+	// Policy (the table [policy]) makes this a managed profile; nil: it isn't one.
+	Policy *Policy
+
+	// Policies are all that administrators demand of the profile, whose file has but
+	// one of them. Load, Open and Permit set it.
+	Policies Policies
 }
 
 // Lifetime is how long SAs live, "10s" to "720h". What the gateway grants is

@@ -18,7 +18,7 @@ func (p *Profile) Settings(all bool) []Setting {
 	now, before := p.settings(), Default().settings()
 	var out []Setting
 	for i, s := range now {
-		if all || s != before[i] {
+		if all || i >= len(before) || s != before[i] {
 			out = append(out, s)
 		}
 	}
@@ -89,7 +89,7 @@ func (p *Profile) settings() []Setting {
 	} {
 		out = append(out, Setting{s.key, written(s.value)})
 	}
-	return out
+	return append(out, p.Policy.settings()...)
 }
 
 func gatewayText(g Gateway) string {
@@ -109,6 +109,11 @@ func written(value any) string {
 		return `"` + hidden + `"`
 	case XAuth:
 		if v == XAuthOptional {
+			return strconv.Quote(string(v))
+		}
+		return string(v)
+	case SaveSecrets:
+		if v == SaveAsGatewaySays {
 			return strconv.Quote(string(v))
 		}
 		return string(v)
