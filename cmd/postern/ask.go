@@ -56,7 +56,8 @@ func askOn(ctx context.Context, tty *os.File, p prompt.Prompt) (prompt.Answers, 
 	defer restore()
 	defer context.AfterFunc(limit, func() { _ = tty.SetReadDeadline(time.Unix(1, 0)) })()
 
-	answers, err := ask(tty, p)
+	width, height := terminalSize(tty)
+	answers, err := ask(tty, p, width, height)
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return answers, err
 	}
@@ -87,9 +88,23 @@ func makeRaw(tty *os.File) (restore func(), err error) {
 	}, nil
 }
 
+// terminalSize is how many characters a terminal has in a line, and how many lines.
+func terminalSize(tty *os.File) (width, height int) {
+	width, height = 80, 24
+	if conn, err := tty.SyscallConn(); err == nil {
+		_ = conn.Control(func(fd uintptr) {
+			if w, h, err := term.GetSize(int(fd)); err == nil && w > 0 && h > 0 {
+				width, height = w, h
+			}
+		})
+	}
+	return width, height
+}
+
 // ask asks on a terminal that is raw already.
-func ask(rw io.ReadWriter, p prompt.Prompt) (prompt.Answers, error) {
+func ask(rw io.ReadWriter, p prompt.Prompt, width, height int) (prompt.Answers, error) {
 	screen := term.NewTerminal(rw, "")
+	_ = screen.SetSize(width, height)
 	for _, s := range []string{prompt.Clean(p.Title, 200), prompt.CleanText(p.Message, 4096)} {
 		if s != "" {
 			fmt.Fprintln(screen, s)

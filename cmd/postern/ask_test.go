@@ -50,7 +50,7 @@ func TestAsk(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var screen bytes.Buffer
-			answers, err := ask(terminal{strings.NewReader(tt.typed), &screen}, tt.prompt)
+			answers, err := ask(terminal{strings.NewReader(tt.typed), &screen}, tt.prompt, 80, 24)
 			if !errors.Is(err, tt.err) || (err != nil) != (tt.err != nil) {
 				t.Fatalf("error %v, want %v", err, tt.err)
 			}
@@ -70,7 +70,7 @@ func TestAsk(t *testing.T) {
 func TestAskMessage(t *testing.T) {
 	var screen bytes.Buffer
 	p := prompt.Prompt{Title: "office", Message: "Welcome\nto \u202ethe net"}
-	answers, err := ask(terminal{strings.NewReader("\r"), &screen}, p)
+	answers, err := ask(terminal{strings.NewReader("\r"), &screen}, p, 80, 24)
 	if err != nil || len(answers) != 0 {
 		t.Fatalf("%d answers, error %v", len(answers), err)
 	}
@@ -90,7 +90,7 @@ func TestAskClock(t *testing.T) {
 				p.Deadline = time.Now().Add(left)
 			}
 			var screen bytes.Buffer
-			if _, err := ask(terminal{strings.NewReader("x\r"), &screen}, p); err != nil {
+			if _, err := ask(terminal{strings.NewReader("x\r"), &screen}, p, 80, 24); err != nil {
 				t.Fatal(err)
 			}
 			if s := screen.String(); !strings.HasPrefix(s, want) || want == "" && strings.Contains(s, "waits") {

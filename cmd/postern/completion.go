@@ -18,7 +18,7 @@ func completionCommand() *cobra.Command {
 		Use:   "completion bash|zsh|fish|powershell",
 		Short: "Print a script that lets your shell complete what you type",
 		Long: `Print a script for your shell, which then completes verbs, flags and the names of
-profiles and connections.`,
+profiles and connections. That of bash needs the package bash-completion.`,
 		Example: `  bash:        source <(postern completion bash)
   zsh:         postern completion zsh > "${fpath[1]}/_postern"
   fish:        postern completion fish > ~/.config/fish/completions/postern.fish

@@ -112,7 +112,7 @@ func demo(out io.Writer, f *demoFlags) error {
 		Rootless: &client.Rootless{Proxy: "127.0.0.1:0"},
 		Ask:      auth.ask,
 	})
-	show := shower(&screen{out: out})
+	show := shower(newScreen(out, false, f.colours(out)))
 	if f.json {
 		show = silent{}
 	} else {

@@ -55,15 +55,18 @@ func edit(out io.Writer, g globals, name string) error {
 			return err
 		}
 		p, err := profile.Parse(after, path)
-		if bytes.Equal(after, before) && (err == nil || mode == 0) {
-			clear(after)
+		secrets := false
+		if err == nil {
+			secrets = len(p.Secrets()) > 0
 			p.Clear()
+		}
+		switch {
+		case bytes.Equal(after, before) && (err == nil || mode == 0):
+			clear(after)
 			say(out, g, "Nothing was changed.")
 			return nil
-		}
-		if err == nil {
-			defer p.Clear()
-			return save(out, g, path, before, after, mode, len(p.Secrets()) > 0)
+		case err == nil:
+			return save(out, g, path, before, after, mode, secrets)
 		}
 		fmt.Fprintln(os.Stderr, "postern:", complaint(err, draft, after))
 		clear(after)

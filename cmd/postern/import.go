@@ -190,10 +190,11 @@ func importJSON(r *formats.Result, stored []*storedProfile) importedJSON {
 		out.Ignored = append(out.Ignored, noteTexts(p.Ignored)...)
 		out.Guessed = append(out.Guessed, noteTexts(p.Guessed)...)
 		out.Weak = append(out.Weak, noteTexts(p.Weak)...)
-		out.Secrets = append(out.Secrets, s.secrets...)
 		j := storedJSON{Profile: s.name, Format: p.Format, Source: p.Source, File: s.file}
 		if s.err != nil {
 			j.Error = s.err.Error()
+		} else {
+			out.Secrets = append(out.Secrets, s.secrets...)
 		}
 		out.Stored = append(out.Stored, j)
 	}
@@ -228,7 +229,7 @@ func noteText(n formats.Note) string {
 func (i *importing) text(r *formats.Result, stored []*storedProfile, colours palette) string {
 	var b strings.Builder
 	row := func(name, style, text string) {
-		fmt.Fprintf(&b, "  %s%s %s\n", colours.paint(style, name), strings.Repeat(" ", max(0, 8-len(name))), text)
+		fmt.Fprintf(&b, "  %s%s %s\n", colours.paint(style, name), strings.Repeat(" ", max(0, 9-len(name))), text)
 	}
 	rows := func(name, style string, notes []formats.Note) {
 		for _, n := range notes {

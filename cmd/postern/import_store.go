@@ -156,6 +156,11 @@ func (i *importing) write(p *profile.Profile, s *storedProfile, source string, b
 	if err != nil {
 		return err
 	}
+	for _, k := range s.secrets {
+		if k.Stored == "keyring" { // and no longer where an earlier import put it
+			_ = os.Remove(filepath.Join(i.folder, p.Name+"."+k.Kind))
+		}
+	}
 	s.file, s.how = file, "stored"
 	if before == nil {
 		return nil

@@ -105,7 +105,16 @@ func (t *typed) offer(ctx context.Context, out io.Writer, p *profile.Profile, st
 }
 
 // mayKeep says whether the gateway lets a person's secrets be kept.
-func mayKeep(st client.Status) bool { return st.VPN5000 == nil || st.VPN5000.SaveSecrets }
+func mayKeep(st client.Status) bool { return st.Tunnel != nil && st.Tunnel.SavePassword }
+
+// forgetAll obeys a gateway that doesn't let secrets of a profile be kept.
+func forgetAll(name string) error {
+	_, err := secret.Forget(name)
+	if errors.Is(err, secret.ErrNone) {
+		return nil
+	}
+	return err
+}
 
 // phrase names secrets for a person.
 func phrase(keys []string) string {

@@ -49,6 +49,9 @@ func removeProfile(out io.Writer, g globals, name string, yes bool) error {
 	path := filepath.Join(profile.UserFolder(), name+".toml")
 	if _, err := os.Lstat(path); profile.CheckName(name) != nil || err != nil {
 		_, err := profile.Remove(name) // which says why not
+		if errors.Is(err, profile.ErrNotFound) {
+			err = &client.Reason{Code: "no_such_profile", Exit: client.ExitNoProfile, Message: fmt.Sprintf("You have no profile %q of your own.", name), Try: "List those there are with: postern list"}
+		}
 		return client.Explain(err)
 	}
 	if !yes {

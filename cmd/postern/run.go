@@ -80,14 +80,14 @@ func run(out io.Writer, name string, f *runFlags) error {
 	if err != nil {
 		return client.Explain(err)
 	}
-	o, err := f.options()
+	o, err := f.options(p.Name)
 	if err != nil {
 		return err
 	}
 	defer o.KeyLog.Close()
 	var show shower = newJSONLines(out)
 	if !f.json {
-		s := &screen{out: os.Stderr, quiet: f.quiet, colours: f.colours(os.Stderr)}
+		s := newScreen(os.Stderr, f.quiet, f.colours(os.Stderr))
 		show = s
 		if f.answersFD == profile.NoFD {
 			o.Ask = s.asking(o.Ask)
@@ -138,9 +138,10 @@ func loadProfile(name string, fd int, keyring bool) (*profile.Profile, error) {
 	return p, sources.Resolve(p)
 }
 
-func (f *runFlags) options() (client.Options, error) {
+// options are those of a connection with the profile of this name.
+func (f *runFlags) options(name string) (client.Options, error) {
 	ask, err := asker(f.noPrompt, f.answersFD, f.secretsFD)
-	o := client.Options{Ask: ask, StateDir: f.stateDir, Log: f.logger()}
+	o := client.Options{Ask: ask, StateDir: f.stateDir, Log: f.logger(), EraseSecrets: func() error { return forgetAll(name) }}
 	if err != nil {
 		return o, err
 	}

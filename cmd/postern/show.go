@@ -83,6 +83,11 @@ type screen struct {
 	reason string
 }
 
+// newScreen begins to count the time.
+func newScreen(out io.Writer, quiet bool, colours palette) *screen {
+	return &screen{out: out, quiet: quiet, colours: colours, began: time.Now(), warned: make(map[string]bool)}
+}
+
 var phaseNames = map[client.State]string{
 	client.Resolving:      "looking up the gateway",
 	client.Connecting:     "phase 1: agreeing on keys",
@@ -103,9 +108,6 @@ func (t *screen) wasUp() bool {
 func (t *screen) show(st client.Status) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.began.IsZero() {
-		t.began, t.warned = time.Now(), make(map[string]bool)
-	}
 	if st.State == client.Failed {
 		t.line("failed", st.Reason)
 		return
@@ -129,8 +131,12 @@ func (t *screen) show(st client.Status) {
 	t.state = st.State
 	switch st.State {
 	case client.Up:
+		word := "connected"
+		if !t.up && st.Since.Before(t.began) {
+			word = "connected already, since " + st.Since.Local().Format(time.DateTime)
+		}
 		t.up = true
-		fmt.Fprintf(t.out, "%s %s\n%s", t.clock(), t.colours.paint(green, "connected"), summary(st))
+		fmt.Fprintf(t.out, "%s %s\n%s", t.clock(), t.colours.paint(green, word), summary(st))
 		if b := st.Tunnel.Banner; b != "" && b != t.banner {
 			t.banner = b
 			fmt.Fprintf(t.out, "  the gateway says:\n%s", indent(b))

@@ -156,7 +156,7 @@ func (v *statusView) overview(s localapi.Snapshot) string {
 		return "There is no connection (" + hint + ").\n"
 	}
 	t := table{colours: v.colours}
-	t.header("NAME", "STATE", "FOR", "GATEWAY", "ADDRESS", "DEVICE", "IN", "OUT", "OWNER")
+	t.header("NAME", "STATE", "FOR", "GATEWAY", "ADDRESS", "THROUGH", "IN", "OUT", "OWNER")
 	several := slices.ContainsFunc(s.Tunnels, func(u localapi.Tunnel) bool { return u.Owner != s.Tunnels[0].Owner })
 	for _, c := range s.Tunnels {
 		var gateway, address, device, in, out, owner string
@@ -226,7 +226,7 @@ func (v *statusView) detail(t localapi.Tunnel, now time.Time) string {
 	st.SAs = nil // in a table of their own
 	b.WriteString(statistics(st))
 	if st.IKE != nil && !st.IKE.Expires.IsZero() {
-		fmt.Fprintf(&b, "  %-10s renewed within %s\n", "IKE SA", span(st.IKE.Expires.Sub(now)))
+		fmt.Fprintf(&b, "  %-10s for %s more\n", "IKE SA", span(st.IKE.Expires.Sub(now)))
 	}
 	if st.IKE != nil && st.IKE.NAT != "" {
 		fmt.Fprintf(&b, "  %-10s %s\n", "NAT", map[string]string{"none": "none", "us": "in front of us", "gateway": "in front of the gateway", "both": "in front of both"}[st.IKE.NAT])

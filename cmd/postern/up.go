@@ -90,6 +90,7 @@ func up(cmd *cobra.Command, name string, f *upFlags) error {
 	defer r.Clear()
 	api := f.service()
 	defer api.Close()
+	show, ask := f.shower(cmd, ask)
 	ctx, stop := interruptible()
 	defer stop()
 	reply, err := api.Connect(ctx, *r)
@@ -104,7 +105,6 @@ func up(cmd *cobra.Command, name string, f *upFlags) error {
 	}
 	typed := &typed{}
 	defer typed.clear()
-	show, ask := f.shower(cmd, ask)
 	w := &following{api: api, id: reply.ID, name: nameOf(r), show: show, ask: typed.remembering(ask), wait: f.wait}
 	if f.verbose && !f.json {
 		w.log = cmd.ErrOrStderr()
@@ -113,8 +113,14 @@ func up(cmd *cobra.Command, name string, f *upFlags) error {
 	if err != nil {
 		return err
 	}
-	if p != nil && f.answersFD == profile.NoFD && !f.json {
+	switch {
+	case st.VPN5000 != nil && !st.VPN5000.SaveSecrets:
+		return forgetAll(nameOf(r))
+	case p != nil && f.answersFD == profile.NoFD && !f.json:
 		typed.offer(ctx, cmd.ErrOrStderr(), p, st)
+	}
+	if !f.quiet && !f.json {
+		fmt.Fprintf(cmd.ErrOrStderr(), "To disconnect: postern down %s\n", localapi.Word(nameOf(r)))
 	}
 	return nil
 }
@@ -124,7 +130,7 @@ func (f *upFlags) shower(cmd *cobra.Command, ask prompt.Func) (shower, prompt.Fu
 	if f.json {
 		return newJSONLines(cmd.OutOrStdout()), ask
 	}
-	s := &screen{out: cmd.ErrOrStderr(), quiet: f.quiet, colours: f.colours(cmd.ErrOrStderr())}
+	s := newScreen(cmd.ErrOrStderr(), f.quiet, f.colours(cmd.ErrOrStderr()))
 	if f.answersFD != profile.NoFD {
 		return s, ask
 	}
