@@ -27,7 +27,7 @@ type guardRecord struct {
 	Schema    int         `json:"schema"` // 1
 	Owner     owner       `json:"owner"`
 	Namespace uint64      `json:"namespace"`
-	Table     string      `json:"table"`
+	Table     string      `json:"table"` // the first one of its names
 	Since     time.Time   `json:"since"`
 	Config    GuardConfig `json:"config"`
 }
@@ -246,7 +246,7 @@ func loadGuard(file string) (*guardRecord, error) {
 	return &r, nil
 }
 
-// tableName is "postern_" and the ID as far as nft(8) takes it, with a mark where that isn't all of it.
+// tableName is the first one of the two names of a kill switch's table: "postern_" and the ID as far as nft(8) takes it, with a mark where that isn't all of it.
 func tableName(id string) string {
 	name := strings.Map(func(c rune) rune {
 		if c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' {

@@ -12,24 +12,60 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// makeTable puts a kill switch in force, in one transaction: the table of that name, if there is one, gives way to the
-// new one.
+// makeTable puts a kill switch in force, and takes back the one that was before.
 //
 // Its chain hangs behind routing and every translation of the destination (postrouting), so that it sees what the host
 // sends and what it forwards for others, with the device that it really leaves by. It only ever drops: what it lets
 // through is still up to the tables of others.
+//
+// The new table stands beside the old one for a moment, under the other one of two names. In a single transaction that
+// deletes and adds, a packet that is on its way through the chains can meet the new one before and the old one after.
 func (h *host) makeTable(r *guardRecord) error {
 	inside, lan, err := h.neighbours(r.Config.Interface)
 	if err != nil {
 		return err
 	}
-	return transaction(r.Table, func(t *ruleset) {
-		t.build(&r.Config, inside, lan)
-	})
+	there, err := tables()
+	if err != nil {
+		return err
+	}
+	add, remove := r.Table, secondName(r.Table)
+	if there[add] {
+		add, remove = remove, add
+	}
+	if err := transaction(add, func(t *ruleset) { t.build(&r.Config, inside, lan) }); err != nil {
+		return err
+	}
+	if there[remove] {
+		return transaction(remove, nil)
+	}
+	return nil
 }
 
-// removeTable deletes a table; one that isn't there is deleted already.
-func removeTable(name string) error { return transaction(name, nil) }
+// secondName is what the table is called every other time. No ID makes a dot.
+func secondName(table string) string { return table + ".2" }
+
+// tables lists those of our family.
+func tables() (map[string]bool, error) {
+	c, err := nftables.New()
+	if err != nil {
+		return nil, noFirewall(err)
+	}
+	all, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return nil, noFirewall(err)
+	}
+	names := map[string]bool{}
+	for _, t := range all {
+		names[t.Name] = true
+	}
+	return names, nil
+}
+
+// removeTable deletes a kill switch; one that isn't there is deleted already.
+func removeTable(name string) error {
+	return errors.Join(transaction(name, nil), transaction(secondName(name), nil))
+}
 
 // transaction deletes a table, and makes it again unless build is nil.
 func transaction(name string, build func(*ruleset)) error {

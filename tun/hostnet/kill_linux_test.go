@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 //
 //	apply    after so many steps of Apply
 //	restore  after so many steps were undone
-//	loop     never by itself: sets up and restores until somebody else kills it
+//	loop     never by itself: sets up, updates and restores until somebody else kills it
 func victim(job, step string) error {
 	n, err := strconv.Atoi(step)
 	if err != nil {
@@ -62,6 +62,11 @@ func victim(job, step string) error {
 			a, err := h.apply(ctx, fullTunnel())
 			if err != nil {
 				return err
+			}
+			for _, c := range configs() {
+				if err := a.Update(ctx, c); err != nil {
+					return err
+				}
 			}
 			if err := a.Restore(); err != nil {
 				return err
@@ -173,7 +178,7 @@ func TestKilledAtRandom(t *testing.T) {
 		for end := time.Now().Add(10 * time.Second); len(h.records()) == 0 && time.Now().Before(end); {
 			time.Sleep(time.Millisecond) // until it has begun
 		}
-		time.Sleep(rand.N(40 * time.Millisecond))
+		time.Sleep(rand.N(100 * time.Millisecond))
 		check(t, cmd.Process.Kill())
 		if err := cmd.Wait(); err.Error() != "signal: killed" {
 			t.Fatalf("the process ended with: %v", err)

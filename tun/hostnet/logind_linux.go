@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -91,7 +90,8 @@ func (l *logind) sleeps(s *dbus.Signal) (before, known bool) {
 
 // inhibit takes the lock that delays the next sleep. Where that isn't allowed sleep is still told of, and doesn't wait.
 func (l *logind) inhibit(ctx context.Context) {
-	l.release()()
+	l.release()() // the last sleep is over, whoever was ready for it
+	l.lock = nil
 	if l.owner == "" {
 		return
 	}
@@ -105,15 +105,14 @@ func (l *logind) inhibit(ctx context.Context) {
 	}
 }
 
-// release returns what gives the lock back; it may be called more than once, by any goroutine.
+// release returns what gives this lock back; it may be called more than once, by any goroutine.
 func (l *logind) release() func() {
 	lock := l.lock
-	l.lock = nil
-	return sync.OnceFunc(func() {
+	return func() {
 		if lock != nil {
-			lock.Close()
+			lock.Close() // again: an error, and nothing else
 		}
-	})
+	}
 }
 
 func (l *logind) close() {

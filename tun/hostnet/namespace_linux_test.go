@@ -126,7 +126,10 @@ func tunDevice(name string) (*os.File, error) {
 		return nil, err
 	}
 	req.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
-	return f, unix.IoctlIfreq(int(f.Fd()), unix.TUNSETIFF, req)
+	if err := unix.IoctlIfreq(int(f.Fd()), unix.TUNSETIFF, req); err != nil {
+		return f, err
+	}
+	return f, os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/addr_gen_mode", []byte("1"), 0) // as with the uplinks
 }
 
 // testHost is this namespace with a resolv.conf of its own in a temporary folder and neither resolvconf nor a bus.

@@ -68,11 +68,13 @@ func (s *routeStep) do(_ context.Context, h *host) error {
 	add := h.nl.RouteAdd
 	err := add(r)
 	if errors.Is(err, unix.EEXIST) {
-		if !h.isOurs(r) {
+		switch found := h.ours(s.Dst, r.Type); {
+		case found == nil:
 			return err
-		}
-		if !s.Gateway || s.Link == 0 {
+		case s.Link == 0, found.Link == s.Link && found.Via == s.Via:
 			return errOurs
+		case !s.Gateway:
+			return err
 		}
 		add = h.nl.RouteReplace
 		err = add(r)
@@ -85,14 +87,15 @@ func (s *routeStep) do(_ context.Context, h *host) error {
 	return err
 }
 
-// isOurs says whether this route, or another way to the same gateway, is there and of this package.
-func (h *host) isOurs(like *netlink.Route) bool {
-	dst := toPrefix(like.Dst)
+// ours is the route of this package to that destination; nil: there is none.
+func (h *host) ours(dst netip.Prefix, kind int) *routeStep {
 	found, err := h.routes(dst.Addr(), func(r netlink.Route) bool {
-		return r.Protocol == routeProtocol && toPrefix(r.Dst) == dst && r.Type == like.Type &&
-			(r.LinkIndex == like.LinkIndex || like.LinkIndex == 0 || dst.IsSingleIP())
+		return r.Protocol == routeProtocol && toPrefix(r.Dst) == dst && r.Type == kind
 	})
-	return err == nil && len(found) > 0
+	if err != nil || len(found) == 0 {
+		return nil
+	}
+	return toStep(found[0])
 }
 
 // undo deletes the route, unless another tunnel needs it too: two that have one gateway, or both block IPv6.
@@ -163,7 +166,10 @@ func (h *host) planGateway(gateway netip.Addr, tunnel int, routes []netip.Prefix
 	if !gateway.IsValid() || gateway.Zone() != "" {
 		return nil, nil
 	}
-	way, local, err := h.way(gateway, func(link int) bool { return link == tunnel })
+	tunnels := h.tunnelsTo(gateway)
+	way, local, err := h.way(gateway, func(r netlink.Route) bool {
+		return r.LinkIndex == tunnel || slices.Contains(tunnels, r.LinkIndex)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("the way to the gateway %s: %w", gateway, err)
 	}
@@ -176,9 +182,27 @@ func (h *host) planGateway(gateway netip.Addr, tunnel int, routes []netip.Prefix
 	return []step{{Route: &routeStep{Dst: dst, Gateway: true}}, {Route: way}}, nil
 }
 
-// way finds the device and next hop for packets to a, leaving out the links that skip names, and what planGateway added.
+// tunnelsTo lists the devices of the tunnels that have this gateway. The way to it isn't through any of them, though it may
+// be through one with another gateway.
+func (h *host) tunnelsTo(gateway netip.Addr) (links []int) {
+	for _, path := range h.records() {
+		r, err := load(path)
+		if err != nil || r.Namespace != h.namespace {
+			continue
+		}
+		leads := func(s step) bool { return s.Route != nil && s.Route.Gateway && s.Route.Dst.Addr() == gateway }
+		for _, s := range r.Steps {
+			if s.Link != nil && slices.ContainsFunc(r.Steps, leads) {
+				links = append(links, s.Link.Index)
+			}
+		}
+	}
+	return links
+}
+
+// way finds the device and next hop for packets to a, leaving out the routes that skip names, and what planGateway added.
 // Local says that a is on this host.
-func (h *host) way(a netip.Addr, skip func(link int) bool) (way *routeStep, local bool, err error) {
+func (h *host) way(a netip.Addr, skip func(netlink.Route) bool) (way *routeStep, local bool, err error) {
 	// Our own host route would answer for itself, so that the main table is read where it can be the answer.
 	ours, err := h.routes(a, func(r netlink.Route) bool { return isGatewayRoute(r, a) })
 	if err != nil {
@@ -186,12 +210,12 @@ func (h *host) way(a netip.Addr, skip func(link int) bool) (way *routeStep, loca
 	}
 	if len(ours) == 0 {
 		got, err := h.nl.RouteGet(a.AsSlice())
-		if err == nil && len(got) > 0 && !skip(got[0].LinkIndex) {
+		if err == nil && len(got) > 0 && !skip(got[0]) {
 			return toStep(got[0]), got[0].Type == unix.RTN_LOCAL, nil
 		}
 	}
 	found, err := h.routes(a, func(r netlink.Route) bool {
-		return r.Type == unix.RTN_UNICAST && !skip(r.LinkIndex) && !isGatewayRoute(r, a) &&
+		return r.Type == unix.RTN_UNICAST && !skip(r) && !isGatewayRoute(r, a) &&
 			r.Flags&(unix.RTNH_F_DEAD|unix.RTNH_F_LINKDOWN) == 0
 	})
 	if err != nil {

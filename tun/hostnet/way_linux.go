@@ -37,7 +37,9 @@ func (h *host) wayTo(gateway netip.Addr, except []string) (Way, error) {
 	for _, l := range links {
 		skip[l.Attrs().Index] = slices.Contains(except, l.Attrs().Name)
 	}
-	step, local, err := h.way(gateway, func(link int) bool { return skip[link] })
+	step, local, err := h.way(gateway, func(r netlink.Route) bool {
+		return skip[r.LinkIndex] || r.Protocol == routeProtocol
+	})
 	if err != nil {
 		return Way{}, err
 	}
