@@ -33,6 +33,7 @@ import (
 	"postern/client/profile"
 	"postern/client/prompt"
 	"postern/ike"
+	"postern/tun/hostnet"
 	"postern/xauth"
 )
 
@@ -54,6 +55,8 @@ type Options struct {
 	// EraseSecrets, if not nil, erases what is saved of the profile's secrets, for a
 	// gateway that doesn't allow that.
 	EraseSecrets func() error
+	// ID tells this connection's kill switch from others'; "": by the profile's name.
+	ID string
 	// System, if not nil, stands for this machine's sockets, devices and network.
 	System System
 }
@@ -88,6 +91,8 @@ type Client struct {
 	sentTo     *target    // by a gateway, for the next dial
 	distrusted bool       // the stored password was refused
 	address    netip.Addr // inside, the last one
+	guard      Guard      // nil: none
+	guarded    hostnet.GuardConfig
 
 	known known // gateways
 
@@ -142,10 +147,27 @@ func (c *Client) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	tasks.Go(func() { c.follow(ctx) })
+	if err := c.protect(ctx); err != nil {
+		return c.failed(err)
+	}
+	defer c.unguard()
 	s, err := c.connectFirst(ctx)
+	if err != nil {
+		return c.failed(err)
+	}
 	for pause := firstPause; ; {
 		if err != nil {
-			return c.failed(err)
+			r := c.failed(err)
+			if !c.hold(ctx) {
+				return r
+			}
+			c.set(Reconnecting, nil)
+			c.Reconnect()
+			if s, err = c.reconnect(ctx, &pause); ctx.Err() != nil {
+				c.set(Down, nil)
+				return nil
+			}
+			continue
 		}
 		began := time.Now()
 		err = s.serve(ctx)
@@ -155,7 +177,9 @@ func (c *Client) Run(ctx context.Context) error {
 			return nil
 		}
 		if errors.Is(err, errIdle) {
-			return c.failed(err)
+			s.close()
+			c.drop(Down, nil)
+			continue
 		}
 		c.log.Warn("connection lost", "error", err)
 		c.drop(Reconnecting, Explain(err))

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postern/tun"
@@ -28,6 +29,7 @@ type inside struct {
 
 	host    HostNetwork // nil without
 	applied hostnet.Config
+	path    atomic.Pointer[tun.PathMTU] // of the session that has it
 
 	proxies []*proxy.Server
 	tasks   sync.WaitGroup
@@ -47,6 +49,11 @@ func newInside(d tun.Device, mtu int) *inside {
 func (in *inside) attach(d tun.Device, mtu int) {
 	in.device, in.tunnel, in.mtu = d, tun.New(d), mtu
 	in.tunnel.SetMTU(mtu)
+	in.tunnel.OnBlackHole(func() {
+		if path := in.path.Load(); path != nil {
+			path.BlackHole()
+		}
+	})
 	tunnel := in.tunnel
 	in.tasks.Go(func() {
 		if err := tunnel.Serve(); err != nil {
@@ -64,7 +71,7 @@ func (s *session) openSystemDevice() error {
 	if s.client.options.Rootless != nil || s.inside != nil {
 		return nil
 	}
-	mtu, err := s.innerMTU()
+	mtu, err := s.innerMTU(s.linkMTU())
 	if err != nil {
 		return err
 	}
@@ -86,7 +93,7 @@ func (s *session) openStack() error {
 	if s.inside != nil && slices.Equal(s.inside.own, append(own, dns...)) {
 		return nil
 	}
-	mtu, err := s.innerMTU()
+	mtu, err := s.innerMTU(s.linkMTU())
 	if err != nil {
 		return err
 	}
@@ -232,11 +239,15 @@ func (s *session) applyHost(ctx context.Context) error {
 	c := hostnet.Config{
 		Interface: name, Addresses: []netip.Prefix{a.Address}, MTU: t.MTU, Routes: routes,
 		Exclude: t.Exclude, LocalLAN: p.LocalLAN || policy != nil && policy.ExcludeLAN, DNS: t.DNS, Search: s.search(), SplitDNS: a.SplitDNS,
+		BlockIPv6: p.BlockIPv6,
 	}
 	if !s.gateway.Addr().IsLoopback() {
 		c.Gateway = s.gateway.Addr()
 	}
 	if err := in.apply(ctx, s.client.system, c); err != nil {
+		return err
+	}
+	if err := s.guardTunnel(ctx, c); err != nil {
 		return err
 	}
 	for _, w := range in.host.Warnings() {
@@ -318,16 +329,4 @@ func (s *session) search() []string {
 		out = union(out, []string{s.assigned.Load().Domain})
 	}
 	return out
-}
-
-// outerMTU is what the way to the gateway is taken to carry, in octets.
-const outerMTU = 1500
-
-// innerMTU is the profile's, or what every suite offered leaves of an outer packet.
-func (s *session) innerMTU() (int, error) {
-	if s.profile.MTU != 0 {
-		return s.profile.MTU, nil
-	}
-	ps, err := espProposals(s.profile)
-	return smallestInner(ps, outerMTU, s.gateway.Addr().Is6()), err
 }

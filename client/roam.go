@@ -45,10 +45,12 @@ func (c *Client) follow(ctx context.Context) {
 // networkChanged has the session follow a change. Without one, now may be better than
 // after the pause between two attempts.
 func (c *Client) networkChanged(ctx context.Context, ch hostnet.Change) {
+	c.regard(ctx)
 	c.mu.Lock()
 	s := c.session
 	c.mu.Unlock()
 	if s != nil {
+		s.signal(s.rerouted)
 		s.changed(ctx, ch.Kind == hostnet.Resume)
 		return
 	}
@@ -129,6 +131,7 @@ func (s *session) watch() {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	began, last := time.Now(), time.Now().Round(0)
+	var heard time.Time
 	for {
 		select {
 		case <-s.ctx.Done():
@@ -140,6 +143,10 @@ func (s *session) watch() {
 			s.doubt()
 		}
 		last = time.Now().Round(0)
+		if at := s.current().sa.Heard(); at.After(heard) {
+			heard = at
+			s.inside.tunnel.Heard()
+		}
 		s.spend()
 		s.overhear()
 		s.watchIdle(began)

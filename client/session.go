@@ -41,18 +41,20 @@ type session struct {
 	stop  context.CancelFunc      // ends what runs beside the SAs
 	ctx   context.Context
 
-	adopted chan struct{} // a phase 1 of the gateway's took the place of ours
-	wanted  chan struct{} // a phase 1 is needed
-	taking  sync.Mutex    // held while a phase 1 takes another's place
+	adopted  chan struct{} // a phase 1 of the gateway's took the place of ours
+	wanted   chan struct{} // a phase 1 is needed
+	rerouted chan struct{} // the way to the gateway is another
+	taking   sync.Mutex    // held while a phase 1 takes another's place
 
-	mu       sync.Mutex
-	phases   []*phase1 // that live, and some that have ended
-	children []*child
-	flows    []flow
-	underway int       // phase 1s that may come to replace the present one
-	moved    time.Time // when our address changed last
-	unheard  time.Time // since when what we send isn't answered by anything; zero: it is
-	doubts   int       // how often that was found out, in a row
+	mu         sync.Mutex
+	phases     []*phase1 // that live, and some that have ended
+	children   []*child
+	flows      []flow
+	shortLived int       // children in a row that the gateway deleted soon
+	underway   int       // phase 1s that may come to replace the present one
+	moved      time.Time // when our address changed last
+	unheard    time.Time // since when what we send isn't answered by anything; zero: it is
+	doubts     int       // how often that was found out, in a row
 }
 
 // dialOne makes a connection to one gateway, one call a phase. others: there are
@@ -60,7 +62,7 @@ type session struct {
 func (c *Client) dialOne(ctx context.Context, t target, others bool) (*session, error) {
 	s := &session{
 		client: c, profile: c.profile, log: c.log, target: t, gateway: t.address,
-		ended: make(chan error, 1), adopted: make(chan struct{}, 1), wanted: make(chan struct{}, 1),
+		ended: make(chan error, 1), adopted: make(chan struct{}, 1), wanted: make(chan struct{}, 1), rerouted: make(chan struct{}, 1),
 	}
 	if others {
 		s.patience = noAnswer
@@ -85,6 +87,7 @@ func (c *Client) dialOne(ctx context.Context, t target, others bool) (*session, 
 	s.tasks.Go(s.lead)
 	s.tasks.Go(s.answerGateway)
 	s.tasks.Go(s.watch)
+	s.tasks.Go(s.followMTU)
 	return s, nil
 }
 

@@ -25,6 +25,10 @@ type System interface {
 	Recover() error
 	// Apply makes the host's network fit.
 	Apply(ctx context.Context, c hostnet.Config) (HostNetwork, error)
+	// Protect puts a kill switch in force.
+	Protect(ctx context.Context, c hostnet.GuardConfig) (Guard, error)
+	// Way is how packets to a gateway leave the host, but for the tunnel.
+	Way(gateway netip.Addr) (hostnet.Way, error)
 	// Changes tells when the host's network has changed or the machine has slept, as
 	// long as ctx lives. An error means that it can't.
 	Changes(ctx context.Context) (<-chan hostnet.Change, error)
@@ -65,5 +69,15 @@ func (m machine) Apply(ctx context.Context, c hostnet.Config) (HostNetwork, erro
 	}
 	return a, nil
 }
+
+func (m machine) Protect(ctx context.Context, c hostnet.GuardConfig) (Guard, error) {
+	g, err := hostnet.Protect(ctx, c, m.stateDir)
+	if err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+func (machine) Way(gateway netip.Addr) (hostnet.Way, error) { return hostnet.WayTo(gateway) }
 
 func (machine) Changes(ctx context.Context) (<-chan hostnet.Change, error) { return hostnet.Watch(ctx) }

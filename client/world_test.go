@@ -110,6 +110,8 @@ type machine struct {
 	applied  []hostnet.Config
 	gateways []netip.Addr // set
 	restored int
+	guards   []hostnet.GuardConfig // that were in force, in turn
+	released int
 }
 
 func (m *machine) Lookup(_ context.Context, name string) ([]netip.Addr, error) {
@@ -143,6 +145,30 @@ func (m *machine) Apply(_ context.Context, c hostnet.Config) (client.HostNetwork
 }
 
 func (m *machine) Changes(context.Context) (<-chan hostnet.Change, error) { return m.changes, nil }
+
+func (m *machine) Way(netip.Addr) (hostnet.Way, error) { return hostnet.Way{MTU: 1500}, nil }
+
+func (m *machine) Protect(_ context.Context, c hostnet.GuardConfig) (client.Guard, error) {
+	g := &guard{m: m}
+	return g, g.Update(context.Background(), c)
+}
+
+// guard is a kill switch in memory.
+type guard struct{ m *machine }
+
+func (g *guard) Update(_ context.Context, c hostnet.GuardConfig) error {
+	g.m.mu.Lock()
+	defer g.m.mu.Unlock()
+	g.m.guards = append(g.m.guards, c)
+	return nil
+}
+
+func (g *guard) Release() error {
+	g.m.mu.Lock()
+	defer g.m.mu.Unlock()
+	g.m.released++
+	return nil
+}
 
 func (m *machine) Warnings() []string     { return nil }
 func (m *machine) Routes() []netip.Prefix { return m.now().Routes }
