@@ -52,6 +52,3 @@ func Release(string, string) error { return nil }
 
 // WayTo says how packets to a gateway leave the host.
 func WayTo(netip.Addr, ...string) (Way, error) { return Way{}, errOther }
-
-// Watch tells of changes of the host's network.
-func Watch(context.Context) (<-chan Change, error) { return nil, errOther }
