@@ -24,6 +24,7 @@ func needStrongSwan(t *testing.T) {
 // kernel-libipsec, which knows UDP encapsulation only: it pretends a NAT, and both ends move to port 4500.
 type swan struct {
 	Aggressive bool
+	IKEv2      bool     // a gateway that speaks it too
 	NoUnity    bool     // without Unity each network needs a child of its own
 	IKE, ESP   string   // proposals, in swanctl's spelling
 	Group      string   // the client's phase 1 identity, as in keyid:staff; empty: its address
@@ -68,7 +69,7 @@ var (
 `))
 	swanGateway = template.Must(template.New("gateway").Parse(`connections {
 	lab {
-		version = 1
+		version = {{if .IKEv2}}0{{else}}1{{end}}
 		aggressive = {{if .Aggressive}}yes{{else}}no{{end}}
 		proposals = {{.IKE}}
 		local_addrs = ` + gatewayAddress + `
