@@ -23,10 +23,10 @@ import (
 	"postern/client/concentrator"
 )
 
-// TestMain makes the test binary the program itself when it is asked to be.
+// TestMain makes the test binary the program itself when it is asked to be; so is what
+// that starts of itself.
 func TestMain(m *testing.M) {
 	if os.Getenv("POSTERN_TEST_AS_PROGRAM") != "" {
-		os.Unsetenv("POSTERN_TEST_AS_PROGRAM")
 		main()
 		return
 	}
