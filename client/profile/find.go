@@ -10,16 +10,17 @@ import (
 )
 
 // systemFolder holds the profiles that an administrator put there.
-const systemFolder = "/etc/postern/profiles.d"
+func systemFolder() string { return filepath.Join(adminFolder(), "profiles.d") }
 
 // Find returns the path of a profile. A string with a slash in it, or that ends
 // with ".toml", is a file. Anything else is a name: NAME.toml is looked for in
 // $XDG_CONFIG_HOME/postern/profiles ($XDG_CONFIG_HOME being ~/.config unless it
-// is an absolute path), then in /etc/postern/profiles.d.
+// is an absolute path), then in the folder profiles.d of AdminFolder. A managed profile
+// comes before one of the user's own.
 //
 // Where there is none, the error wraps ErrNotFound and names the places; a
 // string that can't be a name is an *Error.
-func Find(nameOrFile string) (string, error) { return find(nameOrFile, systemFolder) }
+func Find(nameOrFile string) (string, error) { return find(nameOrFile, systemFolder()) }
 
 func find(nameOrFile, system string) (string, error) {
 	if strings.ContainsAny(nameOrFile, "/"+string(filepath.Separator)) || strings.HasSuffix(nameOrFile, ".toml") {
@@ -31,6 +32,9 @@ func find(nameOrFile, system string) (string, error) {
 	}
 	if err := CheckName(nameOrFile); err != nil {
 		return "", &Error{Problem: fmt.Sprintf("%q isn't a profile's name: %v", cutKey(nameOrFile), err)}
+	}
+	if isManaged(nameOrFile, system) {
+		return filepath.Join(system, nameOrFile+".toml"), nil
 	}
 	var places []string
 	for _, folder := range []string{userFolder(), system} {

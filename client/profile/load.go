@@ -11,9 +11,23 @@ import (
 )
 
 // Load reads the profile in a file. It refuses a file that holds a secret or a
-// password while its group or others can read it. Errors are *Error, wrap
+// password while its group or others can read it, and a profile that the machine's policy
+// or its own forbids. Errors are *Error, wrap
 // ErrNotFound, or are those of the system.
 func Load(path string) (*Profile, error) {
+	p, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.govern(); err != nil {
+		p.Clear()
+		return nil, err
+	}
+	return p, nil
+}
+
+// load is Load without asking whether the profile may be used.
+func load(path string) (*Profile, error) {
 	data, private, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", path, ErrNotFound)
@@ -27,6 +41,7 @@ func Load(path string) (*Profile, error) {
 		return nil, err
 	}
 	if p.File, err = filepath.Abs(path); err != nil {
+		p.Clear()
 		return nil, err
 	}
 	return p, nil

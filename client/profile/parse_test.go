@@ -160,6 +160,7 @@ func TestEverything(t *testing.T) {
 			Expires:         time.Date(2099, 12, 31, 0, 0, 0, 0, time.UTC),
 		},
 	}
+	want.Policies = Policies{want.Policy}
 	if d := diff(want, p); d != "" {
 		t.Error(d)
 	}

@@ -28,6 +28,7 @@ func (r *reader) policy(p *Profile) {
 	if r.err != nil {
 		return
 	}
+	p.Policies = Policies{p.Policy}
 	var never time.Time // what has expired can still be read
 	if fault := p.Policy.check(p, never); fault != nil {
 		r.fail(fault.Key, fault.Problem+", says [policy]")

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,7 @@ type Entry struct {
 	File    string   // its path
 	System  bool     // an administrator put it there
 	Hidden  bool     // a system profile behind a person's own of the same name
+	Changes string   // the person's file with changes to it, where it is managed and they have one
 	Profile *Profile // without the secrets of other files; nil: Problem says why
 	Problem error
 }
@@ -26,19 +28,36 @@ type Entry struct {
 func UserFolder() string { return userFolder() }
 
 // SystemFolder is where an administrator's profiles are.
-func SystemFolder() string { return systemFolder }
+func SystemFolder() string { return systemFolder() }
 
 // List returns the profiles of the user's folder, then those of the system's, by name.
 // A file that can't be used is listed with its problem; so is a folder that can't be
 // read. The caller clears the profiles.
-func List() []Entry { return list(userFolder(), systemFolder) }
+func List() []Entry { return list(userFolder(), systemFolder()) }
 
 func list(user, system string) []Entry {
 	var out []Entry
 	own := map[string]bool{}
+	managed := Managed(system)
+	defer clearAll(managed)
 	for _, folder := range []string{user, system} {
 		for _, e := range listFolder(folder) {
 			e.System = folder == system
+			isManaged := slices.ContainsFunc(managed, func(m *Profile) bool { return m.Name == e.Name })
+			switch {
+			case isManaged && e.System:
+				e.Changes = changes(e.Name, user)
+			case isManaged:
+				if e.Profile != nil {
+					e.Profile.Clear()
+				}
+				continue // it is listed with what it changes
+			case !e.System && e.Problem == nil:
+				if e.Problem = e.Profile.Permitted(managed); e.Problem != nil {
+					e.Profile.Clear()
+					e.Profile = nil
+				}
+			}
 			e.Hidden = e.System && own[e.Name]
 			own[e.Name] = own[e.Name] || !e.System
 			out = append(out, e)
@@ -148,7 +167,7 @@ func (p *Profile) placed(folder string) (*Profile, error) {
 
 // Remove removes a person's own profile. Where there is none, the error wraps
 // ErrNotFound. It returns the file's path.
-func Remove(name string) (string, error) { return remove(name, userFolder(), systemFolder) }
+func Remove(name string) (string, error) { return remove(name, userFolder(), systemFolder()) }
 
 func remove(name, user, system string) (string, error) {
 	if err := CheckName(name); err != nil {

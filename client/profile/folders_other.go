@@ -1,0 +1,6 @@
+//go:build !windows && !darwin
+
+package profile
+
+// adminFolder is where an administrator's files are, and nobody else's.
+func adminFolder() string { return "/etc/postern" }
