@@ -26,7 +26,7 @@ var politely = limits{pause: 300 * time.Millisecond, datagrams: 60, halfOpen: 14
 // Aggressive Mode, where a slow gateway computes.
 const (
 	unknownPatience    = 2 * time.Second
-	leastPatience      = 500 * time.Millisecond
+	leastPatience      = time.Second
 	aggressivePatience = 3 * time.Second
 )
 
