@@ -251,7 +251,7 @@ func TestSleep(t *testing.T) {
 // sends us to is only followed to these.
 func TestOtherGateways(t *testing.T) {
 	t.Run("silent", func(t *testing.T) {
-		inBubble(t, func(w *world) {
+		inNetwork(t, func(w *world) {
 			w.gateway.host.Move(netip.MustParseAddr("203.0.113.99"))
 			start := time.Now()
 			w.connect(lives(time.Hour, time.Hour)+`backup = ["gw.example"]`, nil)
@@ -265,7 +265,7 @@ func TestOtherGateways(t *testing.T) {
 		})
 	})
 	t.Run("sent on", func(t *testing.T) {
-		inBubble(t, func(w *world) {
+		inNetwork(t, func(w *world) {
 			w.connect(lives(time.Hour, time.Hour)+`backup = ["gw.example"]`, nil)
 			w.conn.awaitUp()
 			_ = w.gateway.g.Redirect("alice", netip.MustParseAddr("198.51.100.66"))
@@ -305,7 +305,7 @@ func TestGatewayDeletesChildren(t *testing.T) {
 // A gateway that falls silent at a step that only it can repeat: another phase 1
 // is tried beside.
 func TestParallelStart(t *testing.T) {
-	inBubble(t, func(w *world) {
+	inNetwork(t, func(w *world) {
 		lost := 0
 		w.net.SetFault(func(from, _ netip.AddrPort, data []byte) []time.Duration {
 			if len(data) > 32 && [4]byte(data) == [4]byte{} && data[4+18] == 6 && from.Addr() == gatewayAddr && time.Since(w.began) < 25*time.Second {
@@ -324,9 +324,6 @@ func TestParallelStart(t *testing.T) {
 
 // A day: children of an hour, phase 1s of eight, two networks, a sleep, a reboot.
 func TestDay(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a minute of computing")
-	}
 	inWorld(t, lives(8*time.Hour, time.Hour), "", nil, func(w *world) {
 		f := w.flow(time.Second)
 		end := time.Now().Add(24 * time.Hour)

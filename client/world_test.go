@@ -55,10 +55,15 @@ type counter struct {
 	end string
 }
 
+func (c counter) Enabled(context.Context, slog.Level) bool { return true }
+
 func (c counter) Handle(ctx context.Context, r slog.Record) error {
 	c.w.mu.Lock()
 	c.w.lines[c.end+" "+r.Message]++
 	c.w.mu.Unlock()
+	if !c.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
 	return c.Handler.Handle(ctx, r)
 }
 
@@ -208,6 +213,7 @@ type gatewayHost struct {
 	w      *world
 	host   *memnet.Host
 	config string
+	verify func(ctx context.Context, user string, password []byte) error // nil: by config
 	g      *concentrator.Gateway
 	device *tuntest.Device
 	served chan error
@@ -227,7 +233,7 @@ func (h *gatewayHost) start() {
 		h.w.t.Fatal(err)
 	}
 	h.device = tuntest.New(1400)
-	o := concentrator.Options{Log: h.w.logOf("gateway"), Device: h.device}
+	o := concentrator.Options{Log: h.w.logOf("gateway"), Device: h.device, Verify: h.verify}
 	for port, f := range map[uint16]tun.Framing{500: tun.PlainIKE, 4500: tun.Encapsulated} {
 		s, bound := h.host.Listen(port)
 		o.Carriers = append(o.Carriers, tun.NewCarrier(s, bound, f))
@@ -271,8 +277,8 @@ func inWorldOf(t *testing.T, profileText, config string, ask prompt.Func, f func
 	})
 }
 
-// inBubble runs f with gateways at both addresses, and no connection yet.
-func inBubble(t *testing.T, f func(*world)) {
+// inNetwork runs f with gateways at both addresses, and no connection yet.
+func inNetwork(t *testing.T, f func(*world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, fmt.Sprintf(worldConfig, ""))
@@ -298,14 +304,20 @@ func newWorld(t *testing.T, config string) *world {
 // connect starts a Client.
 func (w *world) connect(profileText string, ask prompt.Func) {
 	w.t.Helper()
+	w.connectTo(gatewayAddr.String(), profileText, ask)
+}
+
+// connectTo is connect with another gateway than the first.
+func (w *world) connectTo(gateway, profileText string, ask prompt.Func) {
+	w.t.Helper()
 	p, err := profile.Parse(fmt.Appendf(nil, `
-gateway = "203.0.113.1"
+gateway = %q
 identity = "staff"
 secret = %q
 user = "alice"
 ike = ["aes128-sha1-curve25519"]
 esp = ["aes128-sha1"]
-%s`, groupKey, profileText), "test.toml")
+%s`, gateway, groupKey, profileText), "test.toml")
 	if err != nil {
 		w.t.Fatal(err)
 	}

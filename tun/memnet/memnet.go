@@ -260,3 +260,10 @@ func (h *Host) Addr() netip.Addr {
 	defer h.network.mu.Unlock()
 	return h.addr
 }
+
+// Inject puts a datagram on its way as if it came from there.
+func (n *Network) Inject(from, to netip.AddrPort, datagram []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.send(from, to, datagram)
+}

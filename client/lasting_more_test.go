@@ -1,0 +1,204 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"postern/client"
+	"postern/client/prompt"
+	"postern/ike/isakmp"
+	"postern/xauth"
+)
+
+// A gateway that wants a one-time code at every renewal: the person is asked while
+// traffic flows, long before it must be there, and again where nobody answered. The
+// password that was typed is asked for again only after that, which the gateway calls
+// a refusal.
+func TestCodeIsAskedAheadOfTime(t *testing.T) {
+	passwords, codes := 0, 0
+	var states []client.State
+	var w *world
+	ask := func(ctx context.Context, p prompt.Prompt) (prompt.Answers, error) {
+		out := prompt.Answers{}
+		for _, f := range p.Fields {
+			switch {
+			case strings.Contains(p.Message, "code"):
+				codes++
+				states = append(states, w.conn.Status().State)
+				if codes == 2 { // nobody is there
+					<-ctx.Done()
+					return nil, context.Cause(ctx)
+				}
+				time.Sleep(time.Minute) // a person looks for the token
+				out[f.Name] = prompt.Answer("123456")
+			case f.Kind == prompt.Secret:
+				passwords++
+				out[f.Name] = prompt.Answer(password)
+			}
+		}
+		return out, nil
+	}
+	inNetwork(t, func(world *world) {
+		w = world
+		w.gateway.stop()
+		w.gateway.verify = func(_ context.Context, _ string, given []byte) error {
+			if string(given) != password {
+				return errors.New("wrong")
+			}
+			return &xauth.Challenge{Message: "Your code, please", Attribute: isakmp.AttrXAuthPasscode, Verify: func(_ context.Context, code []byte) error {
+				if !bytes.Equal(code, []byte("123456")) {
+					return errors.New("wrong code")
+				}
+				return nil
+			}}
+		}
+		w.gateway.start()
+		w.connect("lifetime = {ike = \"1h\"}", ask)
+		w.conn.awaitUp()
+		f := w.flow(100 * time.Millisecond)
+		time.Sleep(59 * time.Minute)
+		if n := w.seen("phase 1 renewed"); n != 1 {
+			t.Errorf("%d renewals in the first hour", n)
+		}
+		time.Sleep(2 * time.Hour)
+		f.end()
+		f.perfect(t)
+		if passwords != 2 || codes < 4 {
+			t.Errorf("%d passwords and %d codes asked for", passwords, codes)
+		}
+		for _, s := range states {
+			if s != client.WaitingForInput {
+				t.Errorf("state %s while a person is asked", s)
+			}
+		}
+	})
+}
+
+// A password that is refused at a renewal isn't sent over and over, and the person is
+// asked for another.
+func TestPasswordChanges(t *testing.T) {
+	valid, tries, asked := password, 0, 0
+	ask := func(_ context.Context, p prompt.Prompt) (prompt.Answers, error) {
+		asked++
+		return answerAll(p, "new one"), nil
+	}
+	inNetwork(t, func(w *world) {
+		w.gateway.stop()
+		w.gateway.verify = func(_ context.Context, _ string, given []byte) error {
+			tries++
+			if string(given) != valid {
+				return errors.New("wrong")
+			}
+			return nil
+		}
+		w.gateway.start()
+		w.connect(lives(time.Hour, time.Hour), ask)
+		w.conn.awaitUp()
+		valid = "new one"
+		f := w.flow(100 * time.Millisecond)
+		time.Sleep(3 * time.Hour)
+		f.end()
+		f.perfect(t)
+		if asked != 1 || tries > 6 {
+			t.Errorf("asked %d times, %d passwords sent", asked, tries)
+		}
+	})
+}
+
+// Hints and first messages that anybody may send cost a probe, and nothing else.
+func TestForgedHints(t *testing.T) {
+	inWorld(t, lives(8*time.Hour, time.Hour), "", nil, func(w *world) {
+		f := w.flow(100 * time.Millisecond)
+		path := w.gateway.g.Sessions()[0].Peer
+		notify := isakmp.Notify{DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoESP, Type: isakmp.NotifyInvalidSPI, SPI: []byte{1, 2, 3, 4}}
+		message := func(exchange isakmp.ExchangeType, p isakmp.Payload) []byte {
+			h := isakmp.Header{InitiatorCookie: isakmp.Cookie{1}, Version: isakmp.Version, Exchange: exchange, NextPayload: p.Type}
+			if exchange == isakmp.ExchangeInformational {
+				h.MessageID = 7
+			}
+			body := isakmp.AppendPayloads(nil, []isakmp.Payload{p})
+			h.Length = uint32(isakmp.HeaderLen + len(body))
+			return append(append(make([]byte, 4), h.Append(nil)...), body...)
+		}
+		for range 600 {
+			w.net.Inject(netip.AddrPortFrom(gatewayAddr, 4500), path, message(isakmp.ExchangeInformational, isakmp.Payload{Type: isakmp.PayloadNotify, Body: notify.Marshal()}))
+			w.net.Inject(netip.AddrPortFrom(gatewayAddr, 4500), path, message(isakmp.ExchangeMain, isakmp.Payload{Type: isakmp.PayloadSA, Body: make([]byte, 40)}))
+			w.net.Inject(netip.AddrPortFrom(otherAddr, 4500), path, message(isakmp.ExchangeMain, isakmp.Payload{Type: isakmp.PayloadSA, Body: make([]byte, 40)}))
+			time.Sleep(time.Second)
+		}
+		f.end()
+		f.perfect(t)
+		if n := w.seen("phase 1"); n != 1 {
+			t.Errorf("%d phase 1s", n)
+		}
+	})
+}
+
+// Where a gateway assigns another address, the device gets it and stays.
+func TestAnotherAddress(t *testing.T) {
+	inWorld(t, lives(8*time.Hour, time.Hour), "", nil, func(w *world) {
+		f := w.flow(100 * time.Millisecond)
+		time.Sleep(time.Minute)
+		w.gateway.kill()
+		w.gateway.config = strings.ReplaceAll(w.gateway.config, "10.20.0.10", "10.20.0.50")
+		w.gateway.start()
+		time.Sleep(time.Minute)
+		f.end()
+		want := netip.MustParseAddr("10.20.0.50")
+		st := w.conn.Status()
+		if st.State != client.Up || st.Tunnel.Address != want || w.laptop.now().Addresses[0].Addr() != want {
+			t.Errorf("%s with %v, the device has %v", st.State, st.Tunnel.Address, w.laptop.now().Addresses)
+		}
+		if w.laptop.devices != 1 || w.laptop.restored != 0 {
+			t.Errorf("%d devices, put back %d times", w.laptop.devices, w.laptop.restored)
+		}
+		f = w.flow(100 * time.Millisecond)
+		time.Sleep(time.Minute)
+		f.end()
+		f.perfect(t)
+	})
+}
+
+// Every address of a name is tried.
+func TestEveryAddressIsTried(t *testing.T) {
+	inNetwork(t, func(w *world) {
+		w.laptop.names["vpn.example"] = []netip.Addr{netip.MustParseAddr("203.0.113.77"), netip.MustParseAddr("203.0.113.78"), backupAddr}
+		w.connectTo("vpn.example", lives(time.Hour, time.Hour), nil)
+		w.conn.awaitUp()
+		if at := w.conn.Status().Gateway; at.Address.Addr() != backupAddr || at.Name != "vpn.example" {
+			t.Errorf("at %+v", at)
+		}
+	})
+}
+
+// The kill switch is there before the first message, knows the tunnel, and goes when
+// the user disconnects.
+func TestKillSwitch(t *testing.T) {
+	inWorld(t, lives(time.Hour, time.Hour)+"kill_switch = true", "", nil, func(w *world) {
+		first, last := w.laptop.guards[0], w.laptop.guards[len(w.laptop.guards)-1]
+		if got := fmt.Sprint(first.Protect, first.Gateways); got != "[0.0.0.0/0] [203.0.113.1:500]" || first.Interface != "" {
+			t.Errorf("first %s %q", got, first.Interface)
+		}
+		if last.Interface != "test" || w.laptop.released != 0 {
+			t.Errorf("last %+v, released %d times", last, w.laptop.released)
+		}
+		w.gateway.kill()
+		time.Sleep(10 * time.Minute)
+		if w.laptop.released != 0 || w.laptop.restored != 0 {
+			t.Errorf("released %d times, put back %d times without a gateway", w.laptop.released, w.laptop.restored)
+		}
+		w.gateway.start()
+		w.conn.awaitUp()
+		w.conn.stop()
+		if err := <-w.conn.ended; err != nil || w.laptop.released != 1 {
+			t.Errorf("%v, released %d times", err, w.laptop.released)
+		}
+		w.conn.ended <- nil
+	})
+}
