@@ -23,10 +23,11 @@ import (
 	"postern/client/concentrator"
 )
 
-// TestMain makes the test binary the program itself when it is asked to be; so is what
-// that starts of itself.
+// TestMain makes the test binary the program itself when it is asked to be, or gets a
+// verb: what a tested program starts of itself must never run the tests again.
 func TestMain(m *testing.M) {
-	if os.Getenv("POSTERN_TEST_AS_PROGRAM") != "" {
+	verb := len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-")
+	if verb || os.Getenv("POSTERN_TEST_AS_PROGRAM") != "" {
 		main()
 		return
 	}
