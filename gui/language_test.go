@@ -37,7 +37,10 @@ func keys(t *testing.T) []string {
 				return true
 			}
 			name, ok := call.Fun.(*ast.SelectorExpr)
-			if pkg, is := name.X.(*ast.Ident); !ok || !is || pkg.Name != "lang" || name.Sel.Name != "L" {
+			if !ok || name.Sel.Name != "L" {
+				return true
+			}
+			if pkg, ok := name.X.(*ast.Ident); !ok || pkg.Name != "lang" {
 				return true
 			}
 			text, ok := call.Args[0].(*ast.BasicLit)
