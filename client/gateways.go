@@ -74,12 +74,12 @@ func (a *addresses) lookup(ctx context.Context, system System, host string) ([]n
 	return found, nil
 }
 
-// gateways are all that may be dialled, in order, each once.
+// gateways are all that may be dialled, in order, each once: what a gateway pushed comes
+// before what the profile says.
 func (c *Client) gateways() []profile.Gateway {
-	all := append([]profile.Gateway{c.profile.Gateway}, c.profile.Backup...)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return union(all, c.pushed)
+	return union(append([]profile.Gateway{c.profile.Gateway}, c.pushed...), c.profile.Backup)
 }
 
 // targets are the addresses to dial, in order. An error means that there is none.
@@ -172,7 +172,7 @@ func (c *Client) learn(names []string) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pushed = all
+	c.pushed = c.profile.Policies.Pushed(all)
 }
 
 // redirected ends a connection whose gateway has sent us to another one.

@@ -211,12 +211,13 @@ func (s *session) applyHost(ctx context.Context) error {
 	p, a, in, policy := s.profile, s.assigned.Load(), s.inside, s.policy.Load()
 	routes, rule := hostnet.Plan(a.Networks, p.Networks, union(a.Exclude, p.Exclude), p.DefaultRoute)
 	routes = s.carried(routes)
+	// Cisco's gateways say that it may; others know no such word.
+	save := a.SavePassword || policy == nil && !s.current().sa.Info().Unity
 	t := &TunnelStatus{
 		Since: time.Now(), Address: a.Address.Addr(), Encapsulation: "esp", Networks: routes, Rule: rule,
 		Exclude: union(a.Exclude, p.Exclude), Banner: a.Banner, MTU: in.mtu,
 		DNS: s.nameServers(), Domains: union(a.SplitDNS, s.search()),
-		// Cisco's gateways say that it may; others know no such word.
-		SavePassword: a.SavePassword || policy == nil && !s.current().sa.Info().Unity,
+		SavePassword: p.Policies.MaySave(&save),
 	}
 	if s.current().sa.Info().NAT.Encapsulate() {
 		t.Encapsulation = "udp"

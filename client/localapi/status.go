@@ -91,7 +91,7 @@ type TunnelStatus struct {
 	Banner        string         `json:"banner,omitempty"`
 	Proxy         string         `json:"proxy,omitempty"` // SOCKS5 and HTTP
 	Forwards      []string       `json:"forwards,omitempty"`
-	SavePassword  bool           `json:"save_password,omitempty"` // the gateway lets it be kept, or has no say in it
+	SavePassword  bool           `json:"save_password,omitempty"` // the gateway lets it be kept, or has no say in it, and administrators do
 }
 
 // SAStatus is one pair of ESP SAs.

@@ -184,7 +184,7 @@ func lookUp(values map[string]any, key string) (any, bool) {
 // fixed says whether a person's document can't change a key: it is locked, or would send
 // the administrator's secret to a gateway of theirs.
 func (p *Profile) fixed(key string, theirs map[string]any) bool {
-	if p.Policies.Locks(key) {
+	if p.Policies.Locks(key) || !p.maySave(key) {
 		return true
 	}
 	leads := key == "gateway" || key == "backup"
@@ -271,6 +271,9 @@ func (p *Profile) Permitted(managed []*Profile) error {
 	if err := p.govern(); err != nil {
 		return err
 	}
+	if key := p.saved(); key != "" {
+		return &Error{File: p.File, Key: key, Problem: "isn't kept here: your administrator wants it to be asked for"}
+	}
 	machine, err := LoadMachine()
 	if err != nil {
 		return err
@@ -281,6 +284,25 @@ func (p *Profile) Permitted(managed []*Profile) error {
 		}
 	}
 	return p.obey(managed, time.Now())
+}
+
+// saved is a key with a secret of the person's that p keeps and mustn't, or "".
+func (p *Profile) saved() string {
+	for key, kept := range map[string]bool{
+		"password": p.Password != nil && p.File != "", "password_file": p.PasswordFile != "", "otp_secret_file": p.OTPSecretFile != "",
+		"otp_secret": p.OTPSecret != nil && p.File != "", "key_passphrase_file": p.KeyPassphraseFile != "",
+		"key_passphrase": p.KeyPassphrase != nil && p.File != "",
+	} {
+		if kept && !p.maySave(key) {
+			return key
+		}
+	}
+	return ""
+}
+
+// maySave says whether a person may keep a secret.
+func (p *Profile) maySave(key string) bool {
+	return key == "user" || !slices.Contains(personal, key) || p.Policies.MaySave(nil)
 }
 
 // obey checks p against the managed profiles that lead where it does. Of several, one

@@ -285,6 +285,24 @@ func TestChange(t *testing.T) {
 	}
 }
 
+// What may not be kept isn't taken from the keyring, nor from a person's file.
+func TestForbiddenSecrets(t *testing.T) {
+	m := parsed(t, gatewayLine+"[policy]\nsave_secrets = false\n")
+	asked := map[string]bool{}
+	s := Sources{FD: NoFD, Keyring: func(key string) ([]byte, error) { asked[key] = true; return []byte("kept"), nil }}
+	if err := s.Resolve(m); err != nil || m.Password != nil || string(m.Secret) != "kept" || asked["password"] {
+		t.Errorf("%v, asked for %v", err, asked)
+	}
+	if q, ignored, err := m.Change([]byte("user = \"jdoe\"\npassword = \"x\""), "c.toml"); err != nil || !slices.Equal(ignored, []string{"password"}) || q.Password != nil || q.User != "jdoe" {
+		t.Errorf("%v, %v", ignored, err)
+	}
+	user := t.TempDir()
+	writeAll(t, user, map[string]string{"own.toml": gatewayLine + "password = \"x\"\n[policy]\nsave_secrets = false\n"})
+	if _, _, err := open(user+"/own.toml", user, t.TempDir()); err == nil || !strings.Contains(err.Error(), "password: isn't kept here") {
+		t.Error(err)
+	}
+}
+
 // writeAll writes files below a folder, which only their owner can read.
 func writeAll(t *testing.T, folder string, files map[string]string) {
 	t.Helper()
