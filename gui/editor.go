@@ -47,6 +47,14 @@ func (u *UI) edit(p *profile.Profile, name string) { u.editAt(p, name, "name") }
 
 // editAt is edit with the focus on a key's field.
 func (u *UI) editAt(p *profile.Profile, name, key string) {
+	e := u.newEditor(p, name)
+	e.dialog.Resize(fyne.NewSize(640, 560))
+	e.dialog.Show()
+	e.goTo(key)
+}
+
+// newEditor builds the form and its dialog.
+func (u *UI) newEditor(p *profile.Profile, name string) *editor {
 	e := &editor{ui: u, before: name, base: p, fault: widget.NewLabel(""), weak: widget.NewLabel("")}
 	if p == nil {
 		e.base = profile.Default()
@@ -75,9 +83,7 @@ func (u *UI) editAt(p *profile.Profile, name, key string) {
 	e.dialog = dialog.NewCustomWithoutButtons(title, container.NewBorder(nil, container.NewVBox(e.fault, e.weak), nil, nil, e.tabs), u.window)
 	e.dialog.SetButtons([]fyne.CanvasObject{widget.NewButton(lang.L("Cancel"), e.close), e.save})
 	e.check()
-	e.dialog.Resize(fyne.NewSize(640, 560))
-	e.dialog.Show()
-	e.goTo(key)
+	return e
 }
 
 // goTo shows a key's field and puts the focus there.

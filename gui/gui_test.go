@@ -13,7 +13,6 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
-	"fyne.io/fyne/v2/widget"
 
 	"postern/client/localapi"
 	"postern/client/secret"
@@ -287,7 +286,11 @@ func TestSecurID(t *testing.T) {
 		case n > 8:
 			t.Fatal("asked for ever")
 		case kind == "new-pin":
-			s.do(func() { s.ui.question.fields[0].entry.SetText("4711"); s.ui.question.fields[0].again.SetText("4712"); s.ui.question.submit() })
+			s.do(func() {
+				s.ui.question.fields[0].entry.SetText("4711")
+				s.ui.question.fields[0].again.SetText("4712")
+				s.ui.question.submit()
+			})
 			s.do(func() {
 				if q := s.ui.question; q == nil || !q.fault.Visible() {
 					t.Error("two PINs that differ are taken")
@@ -332,13 +335,4 @@ func TestDaemonComesAndGoes(t *testing.T) {
 	s.until("notice", func() bool { return s.ui.notice.box.Visible() && s.ui.offline != nil })
 	s.daemon()
 	s.until("daemon", func() bool { return !s.ui.notice.box.Visible() })
-}
-
-// A profile of one's own is made in the editor, saved, and used.
-func TestEditor(t *testing.T) {
-	profiles := home(t)
-	s := open(t, true)
-	s.do(func() { s.ui.edit(nil, "") })
-	_ = profiles
-	_ = widget.NewLabel
 }

@@ -251,6 +251,17 @@ func (u *UI) take(r *formats.Result, chosen []*widget.Check) {
 			continue
 		}
 		typed := make(map[string][]byte)
+		for key, value := range i.Profile.Secrets() {
+			encoding := profile.EncodingText
+			if key == "secret" {
+				encoding = i.Profile.SecretEncoding
+			}
+			var chosen profile.Encoding
+			if typed[key], chosen = value.Write(encoding); key == "secret" {
+				i.Profile.SecretEncoding = chosen
+			}
+			*secretOf(i.Profile, key) = nil
+		}
 		if err := u.person.save(i.Profile, i.Profile, i.Profile.Name, typed); err != nil {
 			u.complain(err)
 			continue
