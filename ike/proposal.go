@@ -132,9 +132,9 @@ func seconds(v uint64) time.Duration {
 // kilobytes is a life time in kilobytes, cut to what is never reached.
 func kilobytes(v uint64) uint64 { return min(v, 1<<50) }
 
-// responderLifetime reads what a responder says of its life times (RFC 2407,
+// ResponderLifetime reads what a responder says of its life times (RFC 2407,
 // section 4.6.3.1). Some send broken ones: what can't be read is 0, for none.
-func responderLifetime(n isakmp.Notify) (life time.Duration, kbytes uint64) {
+func ResponderLifetime(n isakmp.Notify) (life time.Duration, kbytes uint64) {
 	as, err := isakmp.ParseAttributes(n.Data)
 	if err != nil {
 		return 0, 0

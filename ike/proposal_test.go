@@ -298,12 +298,12 @@ func TestResponderLifetime(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			n := isakmp.Notify{Protocol: test.protocol, Data: isakmp.AppendAttributes(nil, test.data)}
-			if life, kbytes := responderLifetime(n); life != test.life || kbytes != test.kbytes {
+			if life, kbytes := ResponderLifetime(n); life != test.life || kbytes != test.kbytes {
 				t.Errorf("%v and %d kB, want %v and %d kB", life, kbytes, test.life, test.kbytes)
 			}
 		})
 	}
-	if life, kbytes := responderLifetime(isakmp.Notify{Data: []byte{0, 1, 255, 255, 0}}); life != 0 || kbytes != 0 {
+	if life, kbytes := ResponderLifetime(isakmp.Notify{Data: []byte{0, 1, 255, 255, 0}}); life != 0 || kbytes != 0 {
 		t.Errorf("broken attributes: %v, %d", life, kbytes)
 	}
 }

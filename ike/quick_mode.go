@@ -162,7 +162,7 @@ func (q *quick) takeAnswer(m *isakmp.Message) (err error) {
 func (q *quick) takeLifetime(m *isakmp.Message) {
 	for _, body := range m.All(isakmp.PayloadNotify) {
 		if n, err := isakmp.ParseNotify(body); err == nil && n.Type == isakmp.NotifyResponderLifetime {
-			life, kbytes := responderLifetime(n)
+			life, kbytes := ResponderLifetime(n)
 			q.chosen.life = shorter(q.chosen.life, life)
 			q.chosen.kbytes = shorter(q.chosen.kbytes, kbytes)
 		}
