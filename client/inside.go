@@ -20,16 +20,18 @@ import (
 // inside is the tunnel's end on this machine: the device, the pumps behind it, and
 // what the host's network knows of it. It outlives sessions, so that programs keep
 // interface, address and routes while a connection is made anew. One session has
-// it at a time; its methods aren't for concurrent use, but for dial and lookup.
+// it at a time.
 type inside struct {
 	device tun.Device
 	tunnel *tun.Tunnel
-	mtu    int
 	broken chan error // the device failed
 
+	hosting sync.Mutex // guards what follows, up to path
+	mtu     int
 	host    HostNetwork // nil without
 	applied hostnet.Config
-	path    atomic.Pointer[tun.PathMTU] // of the session that has it
+
+	path atomic.Pointer[tun.PathMTU] // of the session that has it
 
 	proxies []*proxy.Server
 	tasks   sync.WaitGroup
@@ -215,7 +217,7 @@ func (s *session) applyHost(ctx context.Context) error {
 	save := a.SavePassword || policy == nil && !s.current().sa.Info().Unity
 	t := &TunnelStatus{
 		Since: time.Now(), Address: a.Address.Addr(), Encapsulation: "esp", Networks: routes, Rule: rule,
-		Exclude: union(a.Exclude, p.Exclude), Banner: a.Banner, MTU: in.mtu,
+		Exclude: union(a.Exclude, p.Exclude), Banner: a.Banner, MTU: in.innerMTU(),
 		DNS: s.nameServers(), Domains: union(a.SplitDNS, s.search()),
 		SavePassword: p.Policies.MaySave(&save),
 	}
@@ -261,6 +263,8 @@ func (s *session) applyHost(ctx context.Context) error {
 
 // apply makes the host's network fit c. What fits already isn't touched.
 func (in *inside) apply(ctx context.Context, system System, c hostnet.Config) (err error) {
+	in.hosting.Lock()
+	defer in.hosting.Unlock()
 	if in.host != nil {
 		same := in.applied
 		same.Gateway = c.Gateway
@@ -284,10 +288,35 @@ func (in *inside) apply(ctx context.Context, system System, c hostnet.Config) (e
 	return nil
 }
 
+// innerMTU is the device's now.
+func (in *inside) innerMTU() int {
+	in.hosting.Lock()
+	defer in.hosting.Unlock()
+	return in.mtu
+}
+
+// setMTU sets the device's.
+func (in *inside) setMTU(mtu int) error {
+	in.hosting.Lock()
+	defer in.hosting.Unlock()
+	in.mtu = mtu
+	in.tunnel.SetMTU(mtu)
+	if in.host == nil {
+		return nil
+	}
+	in.applied.MTU = mtu
+	return in.host.SetMTU(mtu)
+}
+
 // setGateway leads the way to a gateway around the tunnel, before it is dialled or
 // when the host's network has changed.
 func (in *inside) setGateway(ctx context.Context, gateway netip.Addr) error {
-	if in == nil || in.host == nil || gateway.IsLoopback() {
+	if in == nil || gateway.IsLoopback() {
+		return nil
+	}
+	in.hosting.Lock()
+	defer in.hosting.Unlock()
+	if in.host == nil {
 		return nil
 	}
 	err := in.host.SetGateway(ctx, gateway)

@@ -77,17 +77,13 @@ func (s *session) setMTU(outer int) {
 	}
 	in := s.inside
 	inner, err := s.innerMTU(outer)
-	if err != nil || inner == in.mtu {
+	if err != nil || inner == in.innerMTU() {
 		return
 	}
 	s.log.Info("MTU", "outside", outer, "inside", inner)
-	in.tunnel.SetMTU(inner)
-	if in.host != nil {
-		if err := in.host.SetMTU(inner); err != nil {
-			s.log.Warn("MTU of the device", "error", err)
-		}
+	if err := in.setMTU(inner); err != nil {
+		s.log.Warn("MTU of the device", "error", err)
 	}
-	in.mtu = inner
 	s.client.update(func(st *Status) {
 		if st.Tunnel != nil {
 			t := *st.Tunnel

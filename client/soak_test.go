@@ -54,9 +54,11 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.gateway = &gatewayHost{w: w, device: tuntest.New(1400), served: make(chan error, 1)}
+	w.gateway = &gatewayHost{w: w, served: make(chan error, 1)}
+	device := tuntest.New(1400)
+	w.gateway.device.Store(device)
 	w.gateway.g, err = concentrator.New(cfg, concentrator.Options{
-		Port: netip.MustParseAddrPort("127.0.0.1:0"), Device: w.gateway.device, Log: w.logOf("gateway"),
+		Port: netip.MustParseAddrPort("127.0.0.1:0"), Device: device, Log: w.logOf("gateway"),
 	})
 	if err != nil {
 		t.Fatal(err)

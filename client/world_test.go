@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -215,7 +216,7 @@ type gatewayHost struct {
 	config string
 	verify func(ctx context.Context, user string, password []byte) error // nil: by config
 	g      *concentrator.Gateway
-	device *tuntest.Device
+	device atomic.Pointer[tuntest.Device]
 	served chan error
 	mute   bool // the process was killed: what it still sends is lost
 }
@@ -232,8 +233,9 @@ func (h *gatewayHost) start() {
 	if err != nil {
 		h.w.t.Fatal(err)
 	}
-	h.device = tuntest.New(1400)
-	o := concentrator.Options{Log: h.w.logOf("gateway"), Device: h.device, Verify: h.verify}
+	device := tuntest.New(1400)
+	h.device.Store(device)
+	o := concentrator.Options{Log: h.w.logOf("gateway"), Device: device, Verify: h.verify}
 	for port, f := range map[uint16]tun.Framing{500: tun.PlainIKE, 4500: tun.Encapsulated} {
 		s, bound := h.host.Listen(port)
 		o.Carriers = append(o.Carriers, tun.NewCarrier(s, bound, f))
@@ -414,7 +416,7 @@ func (w *world) flow(period time.Duration) *traffic {
 			device := w.laptop.device
 			w.laptop.mu.Unlock()
 			device.Inject(packet(inner, insideHost, f.ways[0].number()))
-			w.gateway.device.Inject(packet(insideHost, inner, f.ways[1].number()))
+			w.gateway.device.Load().Inject(packet(insideHost, inner, f.ways[1].number()))
 		}
 	})
 	receive := func(way *way, device func() *tuntest.Device) {
@@ -428,7 +430,7 @@ func (w *world) flow(period time.Duration) *traffic {
 			}
 		}
 	}
-	f.done.Go(func() { receive(&f.ways[0], func() *tuntest.Device { return w.gateway.device }) })
+	f.done.Go(func() { receive(&f.ways[0], w.gateway.device.Load) })
 	f.done.Go(func() {
 		receive(&f.ways[1], func() *tuntest.Device {
 			w.laptop.mu.Lock()
