@@ -177,11 +177,6 @@ var methods = []method{
 	{isakmp.AuthRSARevisedEncryption, "RSA encryption, revised", profile.AuthRSARevised, false},
 }
 
-func methodOf(n isakmp.AuthMethod) method {
-	i := slices.IndexFunc(methods, func(m method) bool { return m.number == n })
-	return methods[i]
-}
-
 var (
 	withKey  = []isakmp.AuthMethod{isakmp.AuthXAuthInitPSK, isakmp.AuthPSK}
 	withCert = []isakmp.AuthMethod{isakmp.AuthHybridInitRSA, isakmp.AuthXAuthInitRSA, isakmp.AuthRSA}
