@@ -16,14 +16,14 @@ import (
 )
 
 // answersHelp is the part of the help that says how a responder answers.
-const answersHelp = `With --answers-fd a responder answers what a person would be asked: one JSON object a
+const answersHelp = `With --answers-fd a program answers what a person would be asked: one JSON object a
 line, with the names of the prompt's fields.
 
-  {"user": "alice", "password": "…"}
-  {"passcode": "123456"}                    a code
-  {"answer": "yes"}                         or "no", a field of kind yes-no
-  {"new-pin": "4711"}                       once, unlike on a terminal
-  {"cancel": true}                          nobody will answer this prompt
+    {"user": "alice", "password": "…"}
+    {"passcode": "123456"}          a code
+    {"answer": "yes"}               or "no", a field of kind yes-no
+    {"new-pin": "4711"}             once, unlike on a terminal
+    {"cancel": true}                nobody will answer this prompt
 
 Lines may be written ahead: each prompt takes the next. "prompt": N in a line makes
 it an answer to prompt N only, and else it is dropped. What a prompt doesn't ask for
@@ -32,11 +32,11 @@ The end of the lines is the end of answers: exit code 6.
 
 Where the descriptor is a socket, prompts and complaints come on it too:
 
-  {"prompt": {"id": 1, "title": "office: log in", "message": "…", "fields":
-    [{"name": "passcode", "label": "Passcode", "kind": "passcode", "min": 1,
-      "max": 255}], "deadline": "2026-11-21T10:00:00Z"}}
-  {"error": "passcode: at least 1 characters are needed", "prompt": 1}
-  {"closed": 1}                             prompt 1 needs no answer any more
+    {"prompt": {"id": 1, "title": "office: log in", "message": "…",
+      "fields": [{"name": "passcode", "label": "Passcode", "kind": "passcode",
+      "min": 1, "max": 255}], "deadline": "2026-11-21T10:00:00Z"}}
+    {"error": "passcode: at least 1 characters are needed", "prompt": 1}
+    {"closed": 1}                   prompt 1 needs no answer any more
 
 Else they are in the status of --json: state waiting_for_input has a prompt.
 Kinds: text, secret, passcode (never to be kept), new-pin, yes-no.`

@@ -65,7 +65,7 @@ const (
 )
 
 func (p palette) paint(style, text string) string {
-	if !p || text == "" {
+	if !p || text == "" || style == "" {
 		return text
 	}
 	return "\x1b[" + style + "m" + text + "\x1b[0m"

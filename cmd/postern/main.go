@@ -20,38 +20,58 @@ func main() {
 	}
 }
 
+// verbs are all there are, as the help has them together.
+func verbs() []struct {
+	title    string
+	commands []*cobra.Command
+} {
+	return []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Connections:", []*cobra.Command{upCommand(), downCommand(), statusCommand(), logCommand()}},
+		{"Profiles:", []*cobra.Command{listCommand(), showCommand(), editCommand(), importCommand(), exportCommand(), removeCommand(), secretCommand()}},
+		{"To find out:", []*cobra.Command{probeCommand(), doctorCommand(), demoCommand()}},
+		{"For service managers and scripts:", []*cobra.Command{runCommand(), daemonCommand()}},
+		{"This program:", []*cobra.Command{completionCommand(), versionCommand()}},
+		{"", []*cobra.Command{workerCommand()}},
+	}
+}
+
 // newRoot is the command with all its verbs.
 func newRoot() *cobra.Command {
 	root := group(&cobra.Command{
-		Use:               "postern",
-		Short:             "A VPN client for IKEv1 gateways: Cisco, FortiGate, SonicWall, Juniper, Fritz!Box and their like",
+		Use:   "postern",
+		Short: "A VPN client for IKEv1 gateways: Cisco, FortiGate, SonicWall, Juniper, Fritz!Box and their like",
+		Long: `A VPN client for IKEv1 gateways: Cisco, FortiGate, SonicWall, Juniper, Fritz!Box and
+their like.
+
+    postern import office.pcf   bring your old client's file, or write one: postern edit office
+    postern up office           connect; what isn't stored is asked
+    postern status              how it stands
+    postern down office         disconnect
+    postern demo                all of that tried on this machine, with a gateway of its own
+
+The verbs up, down, status and log are about the connections of a service, which runs as
+root for everybody ("sudo postern daemon") or without privileges for you ("postern daemon
+--user"). "postern run" needs none.`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	})
+	cobra.EnableCommandSorting = false
 	addGlobals(root)
 	root.SetFlagErrorFunc(unknownFlag)
-	root.AddCommand(
-		runCommand(),
-		daemonCommand(),
-		workerCommand(),
-		showCommand(),
-		demoCommand(),
-		probeCommand(),
-		doctorCommand(),
-		upCommand(),
-		downCommand(),
-		statusCommand(),
-		listCommand(),
-		editCommand(),
-		removeCommand(),
-		importCommand(),
-		exportCommand(),
-		logCommand(),
-		secretCommand(),
-		completionCommand(),
-		versionCommand(),
-	)
+	for _, v := range verbs() {
+		for _, c := range v.commands {
+			c.GroupID = v.title
+		}
+		if v.title != "" {
+			root.AddGroup(&cobra.Group{ID: v.title, Title: v.title})
+		}
+		root.AddCommand(v.commands...)
+	}
+	root.SetHelpCommandGroupID("This program:")
 	return root
 }
 

@@ -135,9 +135,12 @@ func (p *program) until(want client.State) client.Status {
 }
 
 // gateway is an embedded concentrator for processes to connect to.
-func gateway(t *testing.T) netip.AddrPort {
+func gateway(t *testing.T) netip.AddrPort { return gatewayWith(t, "") }
+
+// gatewayWith has these lines for its group.
+func gatewayWith(t *testing.T, group string) netip.AddrPort {
 	t.Helper()
-	cfg, err := concentrator.ParseConfig(fmt.Appendf(nil, demoConfig, "the group's key", "", "the password"), "test.conf")
+	cfg, err := concentrator.ParseConfig(fmt.Appendf(nil, demoConfig, "the group's key", group, "the password"), "test.conf")
 	if err != nil {
 		t.Fatal(err)
 	}

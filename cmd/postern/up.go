@@ -34,7 +34,7 @@ func upCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "up NAME|FILE",
 		Aliases: []string{"connect"},
-		Short:   "Connect, by way of the service",
+		Short:   "Connect",
 		Long: `Connect, and come back when the connection is up or has failed. The service keeps it,
 and makes it anew when it breaks, until "postern down".
 
