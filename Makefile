@@ -23,7 +23,7 @@ REQUIRE = $(shell [ "$$(id -u)" = 0 ] && packaging/test-deps --check && echo POS
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo build test fuzz lint clean tools deps unit cross peers
+.PHONY: help demo build test fuzz soak lint clean tools deps unit cross peers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,15 @@ lint: tools ## gofumpt, go vet, staticcheck
 
 fuzz: tools ## each fuzz target for FUZZTIME (60s)
 	@GO='$(GO)' packaging/fuzz $(FUZZTIME)
+
+SOAK = 30m
+soak: build ## a connection with SAs of seconds for SOAK (30m), then 200 renewals against strongSwan where root may run it
+	POSTERN_SOAK=$(SOAK) $(GO) test -count 1 -v -timeout 0 -run 'TestSoak$$' ./client
+	@if [ -z "$(AS_ROOT)" ] || ! packaging/test-deps --check; then \
+		echo 'skipped: renewals against strongSwan need root and its packages; remedy: sudo -v && make soak'; exit; \
+	fi; \
+	$(GO) test -count 1 -v -timeout 15m -run 'AgainstStrongSwan$$' \
+		-exec '$(AS_ROOT) POSTERN_LONG=1 POSTERN_REQUIRE_PEERS=1 POSTERN_BIN=$(CURDIR)/bin' ./client/interop
 
 clean: ## remove what the other targets made
 	rm -rf bin

@@ -56,9 +56,13 @@ func (s *session) quick(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	local := host(s.assigned.Load().Address.Addr())
 	var failed error
 	for _, remote := range s.selectors() {
+		local, ok := innerFor(s.assigned.Load(), remote)
+		if !ok {
+			s.client.warn(fmt.Sprintf("%v isn't carried: the gateway assigned no address of its kind.", remote))
+			continue
+		}
 		_, err := s.makeChild(ctx, ps, ike.Selector{Prefix: local}, ike.Selector{Prefix: remote})
 		if err != nil {
 			failed = fmt.Errorf("%v: %w", remote, err)
@@ -74,14 +78,18 @@ func (s *session) quick(ctx context.Context) error {
 // selectors is what Quick Mode asks for, one child each.
 func (s *session) selectors() []netip.Prefix {
 	a := s.assigned.Load()
-	everything := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-	if a.Address.Addr().Is6() {
-		everything = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	var everything []netip.Prefix
+	for _, own := range inner(a) {
+		if own.Addr().Is6() {
+			everything = append(everything, netip.PrefixFrom(netip.IPv6Unspecified(), 0))
+		} else {
+			everything = append(everything, netip.PrefixFrom(netip.IPv4Unspecified(), 0))
+		}
 	}
 	each := s.profile.Selectors == profile.SelectorsEach || s.profile.Selectors == profile.Auto && !s.current().sa.Info().Unity
 	networks := union(a.Networks, s.profile.Networks)
 	if !each || len(networks) == 0 {
-		return []netip.Prefix{everything}
+		return everything
 	}
 	return networks
 }
@@ -335,13 +343,13 @@ func (s *session) quickOffered(_ context.Context, sa *ike.SA, o ike.QuickOffer) 
 // renews finds the flow that a gateway's offer is about.
 func (s *session) renews(p *phase1, o ike.QuickOffer) (flow, bool) {
 	a := s.assigned.Load()
-	if a == nil || o.NoIDs != p.agreed || !p.agreed && !o.Local.Prefix.Contains(a.Address.Addr()) {
+	if a == nil || o.NoIDs != p.agreed {
 		return flow{}, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.flows {
-		if p.agreed || o.Remote.Prefix.Overlaps(f.remote.Prefix) {
+		if p.agreed || o.Remote.Prefix.Overlaps(f.remote.Prefix) && o.Local.Prefix.Contains(f.local.Prefix.Addr()) {
 			return f, true
 		}
 	}

@@ -91,7 +91,11 @@ func (s *session) openStack() error {
 	if s.client.options.Rootless == nil {
 		return nil
 	}
-	own, dns := []netip.Addr{s.assigned.Load().Address.Addr()}, s.nameServers()
+	var own []netip.Addr
+	for _, a := range inner(s.assigned.Load()) {
+		own = append(own, a.Addr())
+	}
+	dns := s.nameServers()
 	if s.inside != nil && slices.Equal(s.inside.own, append(own, dns...)) {
 		return nil
 	}
@@ -240,7 +244,7 @@ func (s *session) applyHost(ctx context.Context) error {
 		return err
 	}
 	c := hostnet.Config{
-		Interface: name, Addresses: []netip.Prefix{a.Address}, MTU: t.MTU, Routes: routes,
+		Interface: name, Addresses: inner(a), MTU: t.MTU, Routes: routes,
 		Exclude: t.Exclude, LocalLAN: p.LocalLAN || policy != nil && policy.ExcludeLAN, DNS: t.DNS, Search: s.search(), SplitDNS: a.SplitDNS,
 		BlockIPv6: p.BlockIPv6,
 	}

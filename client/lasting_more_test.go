@@ -202,3 +202,24 @@ func TestKillSwitch(t *testing.T) {
 		w.conn.ended <- nil
 	})
 }
+
+// A gateway that is reached by IPv6.
+func TestIPv6Outside(t *testing.T) {
+	inNetwork(t, func(w *world) {
+		laptop, gateway := netip.MustParseAddr("2001:db8::10"), netip.MustParseAddr("2001:db8:1::1")
+		w.laptop.host.Move(laptop)
+		w.gateway.stop()
+		w.gateway.host.Move(gateway)
+		w.gateway.start()
+		w.laptop.names["vpn.example"] = []netip.Addr{gateway}
+		w.connectTo("vpn.example", lives(10*time.Minute, 2*time.Minute), nil)
+		w.conn.awaitUp()
+		f := w.flow(100 * time.Millisecond)
+		time.Sleep(time.Hour)
+		f.end()
+		f.perfect(t)
+		if st := w.conn.Status(); st.Gateway.Address.Addr() != gateway || w.seen("phase 1 renewed") < 7 {
+			t.Errorf("at %v, %d renewals", st.Gateway.Address, w.seen("phase 1 renewed"))
+		}
+	})
+}

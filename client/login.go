@@ -114,20 +114,62 @@ func (s *session) configure(ctx context.Context, p *phase1) error {
 		s.assigned.Store(&xauth.Assigned{Address: host(a)})
 		return nil
 	}
-	assigned, err := p.login.Pull(ctx, p.sa, xauth.Request{Version: "postern", Address: s.client.lastAddress()})
+	assigned, err := p.login.Pull(ctx, p.sa, s.request(s.client.lastAddress()))
 	if err != nil {
 		return err
 	}
-	if !assigned.Address.IsValid() {
+	if !located(assigned) {
 		return &Reason{
 			Code: "no_address", Exit: ExitRefused,
 			Message: "The gateway assigned no address to use inside.",
 			Try:     "If your administrator gave you one, set address in the profile.",
 		}
 	}
-	assigned.Address = host(assigned.Address.Addr())
 	s.assign(assigned)
 	return nil
+}
+
+// request is what a gateway is asked for. Not RFC: IPv6 only where the profile names
+// such a network, for old gateways may not like to be asked.
+func (s *session) request(keep netip.Addr) xauth.Request {
+	r := xauth.Request{Version: "postern", Address: keep}
+	for _, n := range s.profile.Networks {
+		r.IPv6 = r.IPv6 || n.Addr().Is6()
+	}
+	return r
+}
+
+// located says whether there is an address in what a gateway assigns, and makes it,
+// or both, those of single hosts. One of IPv6 alone counts as the address.
+func located(a *xauth.Assigned) bool {
+	if a.Address6.IsValid() {
+		a.Address6 = host(a.Address6.Addr())
+	}
+	if !a.Address.IsValid() {
+		a.Address, a.Address6 = a.Address6, netip.Prefix{}
+	}
+	if a.Address.IsValid() {
+		a.Address = host(a.Address.Addr())
+	}
+	return a.Address.IsValid()
+}
+
+// inner are our addresses inside.
+func inner(a *xauth.Assigned) []netip.Prefix {
+	if a.Address6.IsValid() {
+		return []netip.Prefix{a.Address, a.Address6}
+	}
+	return []netip.Prefix{a.Address}
+}
+
+// innerFor is our address for traffic with a network.
+func innerFor(a *xauth.Assigned, n netip.Prefix) (netip.Prefix, bool) {
+	for _, own := range inner(a) {
+		if own.Addr().Is4() == n.Addr().Is4() {
+			return own, true
+		}
+	}
+	return netip.Prefix{}, false
 }
 
 func (s *session) assign(a *xauth.Assigned) {

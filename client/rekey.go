@@ -172,7 +172,10 @@ func (s *session) replaceDeleted(c *child) {
 	s.mu.Unlock()
 	if first {
 		s.log.Info("ESP deleted by the gateway", "spi", spiName(c.InboundSPI))
-		if _, err := s.makeChild(s.ctx, []ike.ESPProposal{c.Proposal}, c.Local, c.Remote); err != nil {
+		if !s.sleep(s.brake(c)) {
+			return
+		}
+		if err := s.remake(); err != nil {
 			s.remove(c)
 			s.bereaved(fmt.Errorf("the gateway deleted the last ESP SA: %w", err))
 			return
@@ -181,6 +184,19 @@ func (s *session) replaceDeleted(c *child) {
 	s.succeed(c)
 	s.sleep(stray)
 	s.remove(c)
+}
+
+// brake is how long to wait before another child takes the place of one that the
+// gateway deleted: not at all, unless it deletes one after the other.
+func (s *session) brake(c *child) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(c.since) > unused {
+		s.shortLived = 0
+		return 0
+	}
+	s.shortLived = min(s.shortLived+1, 7)
+	return time.Second << (s.shortLived - 1) / 2
 }
 
 // succeed stops sending on a child; what is newer does.

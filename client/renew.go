@@ -61,6 +61,7 @@ func (s *session) lead() {
 			due := p.sa.Info().Since.Add(time.Duration(p.part * float64(life)))
 			timer = time.After(time.Until(latest(due, next)))
 		}
+		suspected := false
 		select {
 		case <-s.ctx.Done():
 			return
@@ -80,8 +81,9 @@ func (s *session) lead() {
 			if time.Until(next) > 0 && p.sa.Err() == nil {
 				continue
 			}
+			suspected = true
 		}
-		err := s.renew(p)
+		err := s.renew(p, suspected)
 		if s.current() != p {
 			p, pause, next = s.current(), retryPause, time.Time{}
 			continue
@@ -133,8 +135,10 @@ func (s *session) signal(c chan struct{}) {
 	}
 }
 
-// renew makes a phase 1 that takes the place of the old one.
-func (s *session) renew(old *phase1) error {
+// renew makes a phase 1 that takes the place of the old one. suspected: the gateway
+// may have forgotten the old one and all children.
+func (s *session) renew(old *phase1, suspected bool) error {
+	began := time.Now()
 	s.client.rekeying(true)
 	defer s.client.rekeying(false)
 	defer s.begin()()
@@ -158,6 +162,9 @@ func (s *session) renew(old *phase1) error {
 	if s.current() != old {
 		p.close()
 		return nil
+	}
+	if suspected && !latest(old.sa.Heard(), s.alive()).After(began) {
+		defer s.renewAll()
 	}
 	return s.take(p)
 }
@@ -249,7 +256,6 @@ func (s *session) take(p *phase1) error {
 	s.taking.Lock()
 	defer s.taking.Unlock()
 	old := s.phase1.Swap(p)
-	heard := old.sa.Err() == nil && (s.heardSince(p.sa.Info().Since) || old.sa.Heard().After(p.sa.Info().Since))
 	s.show(p)
 	s.adopt(p)
 	s.signal(s.adopted)
@@ -257,10 +263,6 @@ func (s *session) take(p *phase1) error {
 	s.log.Info("phase 1 renewed")
 	if p.agreed {
 		return s.setUpVPN5000(s.ctx, p)
-	}
-	if !heard && s.lastSent().After(s.alive()) {
-		// It was suspected to have forgotten everything.
-		s.renewAll()
 	}
 	if err := s.configureAgain(p); err != nil {
 		return err
@@ -281,9 +283,6 @@ func (s *session) adopt(p *phase1) {
 		}
 	}
 }
-
-// heardSince says whether ESP of the gateway's came after t.
-func (s *session) heardSince(t time.Time) bool { return s.alive().After(t) }
 
 // renewAll has every living child renewed.
 func (s *session) renewAll() {
@@ -309,8 +308,8 @@ func (s *session) configureAgain(p *phase1) error {
 		return nil
 	}
 	before := s.assigned.Load()
-	a, err := p.login.Pull(s.ctx, p.sa, xauth.Request{Version: "postern", Address: before.Address.Addr()})
-	if err != nil || !a.Address.IsValid() || a.Address.Addr() == before.Address.Addr() {
+	a, err := p.login.Pull(s.ctx, p.sa, s.request(before.Address.Addr()))
+	if err != nil || !located(a) || a.Address == before.Address && a.Address6 == before.Address6 {
 		return nil
 	}
 	return s.readdress(a)
@@ -321,7 +320,6 @@ func (s *session) readdress(a *xauth.Assigned) error {
 	if s.client.options.Rootless != nil {
 		return errors.New("the gateway assigns another address")
 	}
-	a.Address = host(a.Address.Addr())
 	s.assign(a)
 	s.mu.Lock()
 	old := append([]*child(nil), s.children...)

@@ -21,6 +21,7 @@ type Request struct {
 	Version  string     // APPLICATION_VERSION; empty: "postern"
 	Hostname string     // for the gateway's DNS; empty: not told
 	Address  netip.Addr // IPv4, which we had and would like to keep; invalid: any
+	IPv6     bool       // ask for an IPv6 address, too
 	NATTPort bool       // ask for the port of Cisco's own UDP encapsulation
 }
 
@@ -51,6 +52,10 @@ func (r Request) configuration() isakmp.Configuration {
 		isakmp.TLV(isakmp.AttrUnityLocalLAN, nil),
 		isakmp.TLV(isakmp.AttrUnityPFS, nil),
 		isakmp.TLV(isakmp.AttrUnityBackupServers, nil),
+	}
+	if r.IPv6 {
+		as = append(as, isakmp.TLV(isakmp.AttrInternalIP6Address, nil), isakmp.TLV(isakmp.AttrInternalIP6DNS, nil),
+			isakmp.TLV(isakmp.AttrInternalIP6Subnet, nil))
 	}
 	if r.NATTPort {
 		as = append(as, isakmp.TLV(isakmp.AttrUnityNATTPort, nil))

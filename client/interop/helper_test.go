@@ -45,6 +45,14 @@ func runHelper(mode string, args []string) error {
 		return say(args[0], args[1])
 	case "serve":
 		return serve(args[0])
+	case "echo":
+		return echo(args[0])
+	case "flood":
+		rate, err := strconv.Atoi(args[1])
+		if err != nil {
+			return err
+		}
+		return sendFlood(args[0], rate)
 	case "transfer":
 		size, err := strconv.ParseUint(args[1], 10, 32)
 		if err != nil {
