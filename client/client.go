@@ -50,6 +50,9 @@ type Options struct {
 	// Rootless, if not nil, leaves the host's network alone: the tunnel ends in an
 	// IP stack of our own.
 	Rootless *Rootless
+	// Accompanied: another connection of this machine's leads to the same gateway, which
+	// mustn't be told that this is the only one.
+	Accompanied bool
 	// KeyLog, if not nil, is told the keys.
 	KeyLog *KeyLog
 	// EraseSecrets, if not nil, erases what is saved of the profile's secrets, for a
