@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -39,13 +38,9 @@ the profiles without their secrets. --anonymous masks public addresses and the n
 hosts and users. Look through it before you give it away.
 
 Exit codes: 0 nothing is wrong, 1 something is, 7 option wrong, 10 no such profile.`,
-		Example: "  postern doctor\n  postern doctor office\n  postern doctor office --anonymous -o report.zip",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usageError{errors.New("doctor wants one profile at most: a name or a file")}
-			}
-			return nil
-		},
+		Example:           "  postern doctor\n  postern doctor office\n  postern doctor office --anonymous -o report.zip",
+		Args:              atMostOne("doctor"),
+		ValidArgsFunction: completeProfiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := ""
 			if len(args) == 1 {

@@ -33,8 +33,9 @@ only gateways that are yours to use.
 
 Exit codes: 0 something was answered, 3 nothing was, 5 network failed, 7 no such host or
 option wrong.`,
-		Example: "  postern probe vpn.example.com\n  postern probe vpn.example.com --identity staff",
-		Args:    one("probe", "one gateway: a name or address"),
+		Example:           "  postern probe vpn.example.com\n  postern probe vpn.example.com --identity staff",
+		Args:              one("probe", "one gateway: a name or address"),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.Host = args[0]
 			return probe(cmd, r)
