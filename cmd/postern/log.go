@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,10 +45,12 @@ func showLog(out io.Writer, g globals, name string, follow bool) error {
 	defer stop()
 	colours := g.colours(out)
 	encoder := json.NewEncoder(out)
+	empty := true
 	for l, err := range api.Log(ctx, localapi.LogRequest{Tunnel: name, Follow: follow}) {
 		if err != nil {
 			return err
 		}
+		empty = false
 		if g.json {
 			err = encoder.Encode(l)
 		} else {
@@ -56,6 +59,9 @@ func showLog(out io.Writer, g globals, name string, follow bool) error {
 		if err != nil {
 			return nil // nobody reads any more
 		}
+	}
+	if empty && !g.json && !g.quiet && ctx.Err() == nil {
+		fmt.Fprintln(os.Stderr, "Nothing was noted that you may read.")
 	}
 	return nil
 }

@@ -1,16 +1,21 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"postern/client"
+	"postern/client/localapi"
 	"postern/client/profile"
 )
 
@@ -53,6 +58,9 @@ type shownProfile struct {
 func showProfile(out io.Writer, name string, f showFlags) error {
 	noCoreDumps()
 	p, err := loadProfile(name, profile.NoFD, false)
+	if errors.Is(err, profile.ErrNotFound) {
+		return showKnown(out, name, f.globals, err)
+	}
 	if err != nil {
 		return client.Explain(err)
 	}
@@ -81,6 +89,32 @@ func showProfile(out io.Writer, name string, f showFlags) error {
 		fmt.Fprintln(out)
 	}
 	for _, w := range warnings {
+		fmt.Fprintln(out, "note:", w)
+	}
+	return nil
+}
+
+// showKnown shows what the service tells of a profile that only it has.
+func showKnown(out io.Writer, name string, g globals, err error) error {
+	api := g.service()
+	defer api.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), listLimit)
+	defer cancel()
+	infos, _ := api.Profiles(ctx)
+	i := slices.IndexFunc(infos, func(p localapi.ProfileInfo) bool { return p.Name == name })
+	if i < 0 {
+		return client.Explain(err)
+	}
+	p := infos[i]
+	v := shownProfile{Schema: 1, Settings: map[string]string{"name": strconv.Quote(p.Name), "gateway": strconv.Quote(p.Gateway)}}
+	if p.Problem != "" {
+		v.Warnings = []string{p.Problem}
+	}
+	if g.json {
+		return json.NewEncoder(out).Encode(v)
+	}
+	fmt.Fprintf(out, "# The service has this profile, and tells no more of it.\nname = %q\ngateway = %q\n", p.Name, p.Gateway)
+	for _, w := range v.Warnings {
 		fmt.Fprintln(out, "note:", w)
 	}
 	return nil

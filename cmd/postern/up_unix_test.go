@@ -163,6 +163,7 @@ func TestUpOfTheService(t *testing.T) {
 	h := newPerson(t)
 	h.runsService("--demo")
 	h.does(0, "list").says("demo-password", "service")
+	h.does(0, "show", "demo-password").says("gateway = \"127.0.0.1:")
 	p := h.postern("up", "--socks", "127.0.0.1:0", "demo-password", "--secrets-fd", "0", "--no-prompt", "-v")
 	p.Stdin = strings.NewReader("password=" + demoPassword + "\n")
 	if exit := p.finish(); exit != 0 {
