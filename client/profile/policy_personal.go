@@ -181,10 +181,26 @@ func lookUp(values map[string]any, key string) (any, bool) {
 	return v, ok
 }
 
+// Takes says whether a person may bring the user's name or a secret, by its key: it
+// isn't locked, or the administrator left it out.
+func (p *Profile) Takes(key string) bool {
+	switch key {
+	case "user":
+		return p.User == "" || !p.Policies.Locks(key)
+	case "secret":
+		return p.Secret == nil && p.SecretFile == "" || !p.Policies.Locks(key)
+	case "pap_auth_secret":
+		return p.PAPAuthSecret == nil || !p.Policies.Locks(key)
+	case "password", "otp_secret", "key_passphrase":
+		return p.Secrets()[key] == nil && !p.Policies.Locks(key+"_file") || !p.Policies.Locks(key)
+	}
+	return true
+}
+
 // fixed says whether a person's document can't change a key: it is locked, or would send
 // the administrator's secret to a gateway of theirs.
 func (p *Profile) fixed(key string, theirs map[string]any) bool {
-	if p.Policies.Locks(key) || !p.maySave(key) {
+	if !p.Takes(strings.TrimSuffix(key, "_file")) || !IsSecret(strings.TrimSuffix(key, "_file")) && p.Policies.Locks(key) || !p.maySave(key) {
 		return true
 	}
 	leads := key == "gateway" || key == "backup"
@@ -364,4 +380,117 @@ func (p *Profile) differs(m *Profile, locks *Policy) string {
 		return s.Key
 	}
 	return ""
+}
+
+// TakeFiles gives p, which is m with a person's changes, the contents of the files that
+// the changes name, by key. Files that came from nowhere are an error: they are never
+// opened here.
+func (p *Profile) TakeFiles(m *Profile, files map[string][]byte) error {
+	for _, f := range []struct {
+		key, path, was string
+		to             *[]byte
+	}{
+		{"certificate", p.Certificate, m.Certificate, (*[]byte)(&p.Files.Certificate)},
+		{"key", p.Key, m.Key, (*[]byte)(&p.Files.Key)},
+		{"ca", p.CA, m.CA, &p.Files.CA},
+		{"gateway_certificate", p.GatewayCertificate, m.GatewayCertificate, &p.Files.GatewayCertificate},
+	} {
+		data, came := files[f.key]
+		switch {
+		case f.path == f.was && !came:
+		case InToken(f.path):
+			return &Error{Key: f.key, Problem: "is in a token, whose module only your own programs may load; use: postern run"}
+		case f.path == "":
+			*f.to = nil
+		case len(data) == 0:
+			return &Error{Key: f.key, Problem: "names a file, which only your own programs may open"}
+		default:
+			*f.to = data
+		}
+	}
+	for key, path := range map[string][2]string{
+		"secret_file": {p.SecretFile, m.SecretFile}, "password_file": {p.PasswordFile, m.PasswordFile},
+		"otp_secret_file": {p.OTPSecretFile, m.OTPSecretFile}, "key_passphrase_file": {p.KeyPassphraseFile, m.KeyPassphraseFile},
+	} {
+		if path[0] != "" && path[0] != path[1] {
+			return &Error{Key: key, Problem: "names a file, which only your own programs may open"}
+		}
+	}
+	return nil
+}
+
+// ReadChanges takes a person's changes to a managed profile apart, as Parts does with a
+// whole profile. The caller clears what is in it.
+func ReadChanges(path string) (Parts, error) {
+	data, private, err := readFile(path)
+	if err != nil {
+		return Parts{}, err
+	}
+	defer clear(data)
+	r, err := decode(data, path)
+	if err != nil {
+		return Parts{}, err
+	}
+	defer r.in.clear()
+	r.private = private
+	values := map[string]any{}
+	if err := toml.Unmarshal(bytes.TrimPrefix(data, []byte("\ufeff")), &values); err != nil {
+		return Parts{}, &Error{File: path, Problem: "isn't a TOML document"}
+	}
+	parts := Parts{Secrets: map[string][]byte{}, Files: map[string][]byte{}}
+	for _, key := range slices.Sorted(maps.Keys(r.lines)) {
+		if err := r.bring(&parts, values, key); err != nil {
+			return Parts{}, err
+		}
+	}
+	parts.TOML, err = toml.Marshal(values)
+	return parts, err
+}
+
+// bring moves a secret, or what a file holds, from a person's text to parts.
+func (r *reader) bring(parts *Parts, values map[string]any, key string) error {
+	written, _ := values[key].(string)
+	kind, isFile := strings.CutSuffix(key, "_file")
+	fault := func(err error) error {
+		if at, ok := errors.AsType[*Error](err); ok {
+			return at
+		}
+		return &Error{File: r.name, Line: r.lines[key], Key: key, Problem: err.Error()}
+	}
+	path, err := r.path(written)
+	if err != nil {
+		return fault(err)
+	}
+	octets := []byte(written)
+	switch {
+	case IsSecret(key) && !r.private:
+		return fault(errors.New(openToOthers(r.name)))
+	case IsSecret(key):
+	case isFile && IsSecret(kind):
+		at, _, err := secretFile(path, key)
+		if err != nil {
+			return fault(err)
+		}
+		octets = at.value
+	case slices.Contains(pathKeys, key) && written != "" && !InToken(written):
+		data, err := namedFile(key, path, key == "key")
+		if err != nil {
+			return fault(err)
+		}
+		parts.Files[key], values[key] = data, filepath.Base(path)
+		return nil
+	default:
+		return nil
+	}
+	delete(values, key)
+	encoding := EncodingText
+	if kind == "secret" && r.has("secret_encoding") {
+		encoding = Encoding(r.in.SecretEncoding)
+	}
+	secret, err := encoding.Decode(octets)
+	if err != nil {
+		return fault(err)
+	}
+	parts.Secrets[kind] = secret
+	return nil
 }
