@@ -81,9 +81,10 @@ type Client struct {
 
 	mu         sync.Mutex
 	status     Status
-	session    *session      // nil unless one is under way
-	changed    chan struct{} // closed and replaced whenever status changes
-	redial     chan struct{}
+	session    *session       // nil unless one is under way
+	changed    chan struct{}  // closed and replaced whenever status changes
+	redial     chan struct{}  // asked to
+	nudge      chan struct{}  // the network has changed
 	user       string         // as the person typed it, for the next login
 	password   profile.Secret // likewise
 	codes      *xauth.Codes   // nil until a login needs them
@@ -99,6 +100,7 @@ type Client struct {
 
 	known known // gateways
 
+	nudged time.Time     // follow's: when a change of the network last cut a pause short
 	asking chan struct{} // holds a value while a person is asked
 }
 
@@ -111,7 +113,7 @@ func New(p *profile.Profile, o Options) *Client {
 	if o.Ask == nil {
 		o.Ask = prompt.Nobody
 	}
-	c := &Client{profile: p, options: o, log: o.Log, changed: make(chan struct{}), redial: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
+	c := &Client{profile: p, options: o, log: o.Log, changed: make(chan struct{}), redial: make(chan struct{}, 1), nudge: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
 	if c.system = o.System; c.system == nil {
 		c.system = machine{o.StateDir}
 	}
@@ -205,6 +207,10 @@ func (c *Client) Run(ctx context.Context) error {
 // doubles it, up to a minute.
 const firstPause = 200 * time.Millisecond
 
+// maxRefused logins in a row end a connection that is made anew: gateways lock users
+// out for more.
+const maxRefused = 3
+
 // errBroken marks an error of the tunnel's device, which must be opened anew.
 var errBroken = errors.New("the tunnel's device is gone")
 
@@ -234,7 +240,7 @@ func cutShort(err error) bool {
 // reconnect dials until it succeeds, pausing longer from time to time. What needs
 // a person and has none ends it.
 func (c *Client) reconnect(ctx context.Context, pause *time.Duration) (*session, error) {
-	for {
+	for refused := 0; ; {
 		wait := *pause + time.Duration(rand.Float64()*0.2*float64(*pause))
 		*pause = min(*pause*2, time.Minute)
 		select {
@@ -242,11 +248,17 @@ func (c *Client) reconnect(ctx context.Context, pause *time.Duration) (*session,
 			return nil, ctx.Err()
 		case <-c.redial:
 			*pause = firstPause
+		case <-c.nudge:
 		case <-time.After(wait):
 		}
 		s, err := c.dial(ctx)
 		if err == nil || errors.Is(err, prompt.ErrNotInteractive) || errors.Is(err, prompt.ErrCancelled) {
 			return s, err
+		}
+		if errors.Is(err, xauth.ErrRefused) {
+			if refused++; refused == maxRefused {
+				return nil, err
+			}
 		}
 		if c.lost(err) {
 			c.closeInside()

@@ -78,7 +78,7 @@ func (s *session) lead() {
 			continue
 		case <-timer:
 		case <-s.wanted:
-			if time.Until(next) > 0 && p.sa.Err() == nil {
+			if time.Until(next) > 0 {
 				continue
 			}
 			suspected = true
@@ -92,6 +92,10 @@ func (s *session) lead() {
 		if s.hopeless(p, err) {
 			s.fail(err)
 			return
+		}
+		if errors.Is(err, prompt.ErrNotInteractive) {
+			// Nobody is there to be asked, and gateways count what fails.
+			pause = max(retryLimit, time.Until(p.sa.Info().Since.Add(p.life()))/3)
 		}
 		next = time.Now().Add(pause + time.Duration(rand.Float64()*0.2*float64(pause)))
 		pause = min(2*pause, retryLimit)
@@ -388,6 +392,7 @@ func (s *session) answer(w *ike.Wire) error {
 		w.Close()
 		return err
 	}
+	cfg.Prelude = nil // which is the initiator's
 	cfg.Modes, cfg.Methods = []ike.Mode{cfg.Mode}, []isakmp.AuthMethod{mirrored(now.Method, now.Initiator)}
 	cfg.Groups = func(ike.Hello) []ike.Group { return []ike.Group{{Secret: s.profile.Secret}} }
 	cfg.PeerIdentity = func(id isakmp.ID) error {

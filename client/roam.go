@@ -12,6 +12,7 @@ import (
 
 const (
 	unanswered = 5 * time.Second // of what we send: the gateway is asked whether it lives
+	nudgePause = 3 * time.Second // between changes of the network that cut a pause short
 	settled    = 3 * time.Second // after a change of address, ESP should come again
 )
 
@@ -54,8 +55,12 @@ func (c *Client) networkChanged(ctx context.Context, ch hostnet.Change) {
 		s.changed(ctx, ch.Kind == hostnet.Resume)
 		return
 	}
+	if time.Since(c.nudged) < nudgePause {
+		return
+	}
+	c.nudged = time.Now()
 	select {
-	case c.redial <- struct{}{}:
+	case c.nudge <- struct{}{}:
 	default:
 	}
 }

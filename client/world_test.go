@@ -218,7 +218,6 @@ type gatewayHost struct {
 	g      *concentrator.Gateway
 	device atomic.Pointer[tuntest.Device]
 	served chan error
-	mute   bool // the process was killed: what it still sends is lost
 }
 
 func (w *world) host(a netip.Addr, config string) *gatewayHost {
