@@ -202,19 +202,23 @@ func (c *connection) readBanner() {
 func (u *UI) connect(e *entry) {
 	own, name := e.own, e.name
 	u.call(func(ctx context.Context, api *localapi.Client) error {
-		request := localapi.ConnectRequest{Profile: name}
-		if own {
-			document, err := u.person.document(name)
-			if err != nil {
-				return err
-			}
-			defer clearAll(document.Secrets)
-			defer clearAll(document.Files)
-			request = localapi.ConnectRequest{Document: document}
+		request, err := u.person.request(name, own)
+		if err != nil {
+			return err
 		}
-		_, err := api.Connect(ctx, request)
+		defer forget(request)
+		_, err = api.Connect(ctx, *request)
 		return err
 	})
+}
+
+// forget clears what a request has of secrets.
+func forget(r *localapi.ConnectRequest) {
+	clearAll(r.Secrets)
+	if r.Document != nil {
+		clearAll(r.Document.Secrets)
+		clearAll(r.Document.Files)
+	}
 }
 
 // disconnect ends one, or an attempt.

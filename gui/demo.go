@@ -149,6 +149,20 @@ func (d *demo) wait() error {
 	return errors.New(lang.L("The demonstration didn't start in time."))
 }
 
+// hint is what it says of a profile: what to type.
+func (d *demo) hint(name string) string {
+	if d == nil {
+		return ""
+	}
+	var lines []string
+	for line := range strings.Lines(d.says()) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, name+": ") {
+			lines = append(lines, strings.TrimPrefix(line, name+": "))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 // end ends the daemon, if there is one.
 func (d *demo) end() {
 	if d == nil {

@@ -13,6 +13,7 @@ package gui
 import (
 	"context"
 	"embed"
+	"slices"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -22,6 +23,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"postern/client/localapi"
+	"postern/client/prompt"
 )
 
 //go:embed translations
@@ -49,6 +51,7 @@ type UI struct {
 	notice     *notice
 	tray       *tray
 	about      *widget.Label
+	started    bool                      // whether what connects at start did
 	states     map[string]localapi.State // before the present snapshot; nil: this is the first
 	log        *logPage
 	diagnosis  *diagnosisPage
@@ -146,6 +149,20 @@ func (u *UI) show(s localapi.Snapshot) {
 	u.noteStates()
 	u.refresh(now)
 	u.ask()
+	u.connectAtStart()
+}
+
+// connectAtStart connects the person's own profiles that say so, once.
+func (u *UI) connectAtStart() {
+	if u.started || !u.snapshot.Control {
+		return
+	}
+	u.started = true
+	for _, e := range u.entries {
+		if p := u.person.find(e.name); e.own && p != nil && p.Autoconnect && !e.busy() {
+			u.connect(e)
+		}
+	}
 }
 
 // noteStates tells what has changed since the snapshot before.
@@ -237,7 +254,7 @@ func (u *UI) ask() {
 		return
 	}
 	id, p := waiting.ID, *waiting.Prompt
-	u.question = newQuestion(id, p, u.person.mayKeep(id), u.window, func(answers map[string]localapi.Octets, keep bool) {
+	u.question = newQuestion(id, p, keepable(u.person.nameOf(id), p), u.demo.hint(waiting.Profile), u.window, func(answers map[string]localapi.Octets, keep bool) {
 		u.question = nil
 		if keep {
 			u.remember(id, answers)
@@ -249,6 +266,11 @@ func (u *UI) ask() {
 	})
 	u.question.show(u.window)
 	u.window.RequestFocus()
+}
+
+// keepable says whether a prompt asks for what may be kept: no code, which is good once.
+func keepable(name string, p prompt.Prompt) bool {
+	return name != "" && slices.ContainsFunc(p.Fields, func(f prompt.Field) bool { return f.Kind == prompt.Secret && kept[f.Name] != "" })
 }
 
 // remember notes what was typed until it has proved right.
@@ -268,6 +290,8 @@ func (u *UI) keepWhatWorked(t *localapi.Tunnel) {
 	switch {
 	case answers == nil:
 		return
+	case t.State == localapi.Up && (t.Tunnel == nil || !t.Tunnel.SavePassword):
+		clearAll(answers) // the gateway, or an administrator, doesn't allow it
 	case t.State == localapi.Up:
 		id := t.ID
 		u.call(func(context.Context, *localapi.Client) error {

@@ -54,14 +54,29 @@ func (p *person) own() (all []ownProfile) {
 	return all
 }
 
-// document reads a profile with its secrets and files for a connection. It may take a
-// while, and doesn't belong to Fyne's goroutine.
-func (p *person) document(name string) (*localapi.Document, error) {
+// request asks for a connection. It may take a while, and doesn't belong to Fyne's
+// goroutine. The caller clears it.
+func (p *person) request(name string, own bool) (*localapi.ConnectRequest, error) {
+	if own {
+		d, err := document(name)
+		return &localapi.ConnectRequest{Document: d}, err
+	}
+	r := &localapi.ConnectRequest{Profile: name, Secrets: map[string]localapi.Octets{}}
+	for _, key := range []string{"password", "otp_secret"} {
+		if s, err := inKeyring(name, key); err == nil && s != nil {
+			r.Secrets[key] = s
+		}
+	}
+	return r, nil
+}
+
+// document reads a profile of the person's own with its secrets and files.
+func document(name string) (*localapi.Document, error) {
 	path, err := profile.Find(name)
 	if err != nil {
 		return nil, err
 	}
-	loaded, err := profile.Load(path)
+	loaded, _, err := profile.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +85,13 @@ func (p *person) document(name string) (*localapi.Document, error) {
 	if err := sources.Resolve(loaded); err != nil {
 		return nil, err
 	}
+	for key, path := range map[string]string{"certificate": loaded.Certificate, "key": loaded.Key} {
+		if profile.InToken(path) {
+			return nil, &profile.Error{File: loaded.File, Key: key, Problem: "is in a token, which the service can't open for you; use: postern run " + localapi.Word(name)}
+		}
+	}
 	parts := loaded.Parts()
-	d := &localapi.Document{Name: name, TOML: string(parts.TOML), Secrets: map[string]localapi.Octets{}, Files: map[string]localapi.Octets{}}
+	d := &localapi.Document{Name: loaded.Name, TOML: string(parts.TOML), Secrets: map[string]localapi.Octets{}, Files: map[string]localapi.Octets{}}
 	for key, s := range parts.Secrets {
 		d.Secrets[key] = append(localapi.Octets(nil), s...)
 	}
@@ -177,24 +197,28 @@ func (p *person) remove(name string) error {
 	return err
 }
 
-// ofTunnel is the name of the person's profile that a connection uses.
-func (p *person) ofTunnel(id string) (name string, ok bool) { return strings.CutPrefix(id, p.id+":") }
-
-// mayKeep says whether what is typed for a connection may be kept in the keyring.
-func (p *person) mayKeep(id string) bool {
-	_, own := p.ofTunnel(id)
-	return own
+// nameOf is the profile that a connection of the person's uses, or one of the system's;
+// "" for another person's.
+func (p *person) nameOf(id string) string {
+	uid, name, own := strings.Cut(id, ":")
+	switch {
+	case !own:
+		return id
+	case uid == p.id:
+		return name
+	}
+	return ""
 }
+
+// kept are the fields of prompts whose answers are secrets of a profile, with their keys.
+var kept = map[string]string{"password": "password", "secret": "secret", "key_passphrase": "key_passphrase", "pass-phrase": "otp_secret"}
 
 // keep puts into the keyring what was typed for a connection.
 func (p *person) keep(id string, answers map[string]localapi.Octets) error {
-	name, own := p.ofTunnel(id)
-	if !own {
-		return nil
-	}
-	for _, key := range []string{"secret", "password", "key_passphrase"} {
-		if s := answers[key]; s != nil {
-			if err := secret.Set(name, key, s); err != nil {
+	name := p.nameOf(id)
+	for field, answer := range answers {
+		if key := kept[field]; key != "" && name != "" {
+			if err := secret.Set(name, key, answer); err != nil {
 				return err
 			}
 		}

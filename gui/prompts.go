@@ -8,6 +8,7 @@ import (
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/lang"
+	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	"postern/client/localapi"
@@ -34,8 +35,9 @@ type field struct {
 }
 
 // newQuestion builds a prompt's form. done is called once: with the answers, or with nil
-// when the person declines. mayKeep says whether a typed secret may be kept.
-func newQuestion(tunnel string, p prompt.Prompt, mayKeep bool, w fyne.Window, done func(map[string]localapi.Octets, bool)) *question {
+// when the person declines. mayKeep says whether what is typed may be kept,
+// hint what a demonstration tells of the profile.
+func newQuestion(tunnel string, p prompt.Prompt, mayKeep bool, hint string, w fyne.Window, done func(map[string]localapi.Octets, bool)) *question {
 	q := &question{tunnel: tunnel, prompt: p, done: done}
 	q.clock, q.fault = widget.NewLabel(""), widget.NewLabel("")
 	q.fault.Importance, q.fault.Wrapping = widget.DangerImportance, fyne.TextWrapWord
@@ -47,15 +49,18 @@ func newQuestion(tunnel string, p prompt.Prompt, mayKeep bool, w fyne.Window, do
 		box.Add(message)
 	}
 	form := widget.NewForm()
-	secret := false
 	for _, f := range p.Fields {
 		q.add(form, f)
-		secret = secret || f.Kind == prompt.Secret
 	}
 	box.Add(form)
-	if mayKeep && secret {
+	if mayKeep {
 		q.save = widget.NewCheck(lang.L("Remember it in my keyring"), nil)
 		box.Add(q.save)
+	}
+	if hint != "" {
+		said := wrapped(hint)
+		said.SizeName, said.TextStyle = theme.SizeNameCaptionText, fyne.TextStyle{Monospace: true}
+		box.Add(said)
 	}
 	box.Add(q.fault)
 	box.Add(q.clock)
