@@ -51,6 +51,12 @@ func (p *prober) profileLines(f ike.Features) string {
 	}
 	chosen := m.preferred()
 	fmt.Fprintf(&b, "auth = %q\nxauth = %v\n", chosen.auth, chosen.xauth)
+	if chosen.auth.WantsKey() {
+		b.WriteString("certificate = \"mine.p12\" # the file with your certificate and key\n")
+	}
+	if chosen.auth.Encrypts() {
+		b.WriteString("gateway_certificate = \"gateway.pem\" # the gateway's, which its administrator has\n")
+	}
 	b.WriteString(m.ikeLines())
 	for _, product := range f.Products {
 		if key := vendorKeys[product]; key != "" && parses(p.report.Host, key) {

@@ -135,13 +135,17 @@ func (p *prober) askAggressive(ctx context.Context) error {
 		}
 	}
 	all := slices.Concat(families()...)
+	sends := 2
 	for _, m.id = range p.identities {
 		for _, g := range groups[:min(len(groups), 4)] {
 			for range reserved {
 				offered := without(inGroup(all, g), m.proposals())
-				a, err := p.ask(ctx, m, offered[:min(len(offered), maxTransforms/2)], withKey, 2)
+				a, err := p.ask(ctx, m, offered[:min(len(offered), maxTransforms/2)], withKey, sends)
 				if err != nil {
 					return ignoreClosed(err)
+				}
+				if a == nil {
+					sends = 1 // silence is likely to go on
 				}
 				if a == nil || !a.accepts {
 					break

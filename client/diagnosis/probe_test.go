@@ -480,3 +480,114 @@ func TestProbeOfHostileAnswers(t *testing.T) {
 		}
 	})
 }
+
+// choosing answers Main Mode as a gateway would that takes these methods.
+func choosing(t *testing.T, methods []isakmp.AuthMethod, proposals []ike.Proposal) func([]byte, ike.Path) ([][]byte, bool) {
+	return func(octets []byte, _ ike.Path) ([][]byte, bool) {
+		h, err := isakmp.ParseHeader(octets)
+		if err != nil || h.Exchange != isakmp.ExchangeMain {
+			return nil, false
+		}
+		m, err := isakmp.ParseMessage(h, octets[isakmp.HeaderLen:])
+		if err != nil {
+			t.Error(err)
+			return nil, false
+		}
+		for _, method := range methods {
+			for _, p := range proposals {
+				offer := ike.Offer([]ike.Proposal{p}, []isakmp.AuthMethod{method}, offeredLife)
+				if offers(t, m.Get(isakmp.PayloadSA), offer) {
+					return [][]byte{message(isakmp.Header{
+						InitiatorCookie: h.InitiatorCookie, ResponderCookie: isakmp.Cookie{5}, Version: isakmp.Version, Exchange: h.Exchange,
+					}, []isakmp.Payload{{Type: isakmp.PayloadSA, Body: offer}})}, false
+				}
+			}
+		}
+		return [][]byte{notifyMessage(h.InitiatorCookie, isakmp.NotifyNoProposalChosen)}, false
+	}
+}
+
+// offers says whether an SA payload offers the one transform of another.
+func offers(t *testing.T, body, one []byte) bool {
+	t.Helper()
+	all, err := isakmp.ParseSA(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := isakmp.ParseSA(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(all.Proposals[0].Transforms, func(tr isakmp.Transform) bool {
+		return cmp.Equal(tr.Attributes, want.Proposals[0].Transforms[0].Attributes)
+	})
+}
+
+// TestProbeOfMethods: what a gateway with certificates wants is found, and a profile
+// for it suggested.
+func TestProbeOfMethods(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		methods []isakmp.AuthMethod
+		want    []string
+		lines   string
+	}{
+		{"hybrid", []isakmp.AuthMethod{isakmp.AuthHybridInitRSA}, []string{"hybrid: the gateway's certificate, then a login (XAuth)"}, "auth = \"hybrid\"\nxauth = true\n"},
+		{
+			"certificates",
+			[]isakmp.AuthMethod{isakmp.AuthRSA, isakmp.AuthXAuthInitRSA},
+			[]string{"certificates (RSA), then a login (XAuth)", "certificates (RSA)"},
+			"auth = \"rsa\"\nxauth = true\n",
+		},
+		{
+			"key or DSS",
+			[]isakmp.AuthMethod{isakmp.AuthDSS, isakmp.AuthPSK},
+			[]string{"pre-shared key", "certificates (DSS)"},
+			"auth = \"psk\"\nxauth = false\n",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, ike.Config{})
+				b.answer = choosing(t, c.methods, proposals(t, "aes256-sha256-modp2048", "aes128-sha1-modp2048"))
+				r := b.probe(localapi.ProbeRequest{})
+				if diff := cmp.Diff(c.want, r.MainMode.Methods); diff != "" {
+					t.Error(diff)
+				}
+				if diff := cmp.Diff([]string{"aes256-sha256-modp2048", "aes128-sha1-modp2048"}, accepted(r.MainMode)); diff != "" || !r.MainMode.Complete {
+					t.Errorf("%s complete %v", diff, r.MainMode.Complete)
+				}
+				if !strings.Contains(r.Profile, c.lines) {
+					t.Error(r.Profile)
+				}
+			})
+		})
+	}
+}
+
+// TestSuggestedLines: for every method they make a profile that can be read.
+func TestSuggestedLines(t *testing.T) {
+	for _, m := range methods {
+		for _, exchange := range []isakmp.ExchangeType{isakmp.ExchangeMain, isakmp.ExchangeAggressive} {
+			p := newProber(&asker{}, netip.AddrPortFrom(gatewayAddr, 500), []isakmp.ID{{Type: isakmp.IDFQDN, Data: []byte("st\"aff")}})
+			p.report.Host = "vpn.example.com"
+			found := &p.main
+			if exchange == isakmp.ExchangeAggressive {
+				found = &p.aggressive
+				found.id = p.identities[0]
+			}
+			for _, o := range proposals(t, "aes256-sha256-modp2048", "3des-md5-modp1024", "des-md5-modp768") {
+				found.accept(ike.Choice{Proposal: o, Method: m.number, Life: time.Hour})
+			}
+			lines := p.profileLines(ike.Features{Products: []string{"Check Point", "SonicWall"}})
+			got, err := profile.Parse([]byte(lines), "suggested.toml")
+			if err != nil {
+				t.Errorf("%s: %v\n%s", m.name, err, lines)
+				continue
+			}
+			if got.Auth != m.auth || got.Identity != "st\"aff" || got.Lifetime.IKE != time.Hour || got.Vendor != "checkpoint" || len(got.IKE) != 1 {
+				t.Errorf("%s: %+v", m.name, got)
+			}
+		}
+	}
+}

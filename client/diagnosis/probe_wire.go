@@ -27,7 +27,7 @@ var politely = limits{pause: 300 * time.Millisecond, datagrams: 60, halfOpen: 14
 const (
 	unknownPatience    = 2 * time.Second
 	leastPatience      = time.Second
-	aggressivePatience = 3 * time.Second
+	aggressivePatience = 2 * time.Second
 )
 
 // errEnough says that a limit was reached.
