@@ -93,14 +93,17 @@ func importFiles(out io.Writer, names []string, f *importFlags) error {
 		result.Profiles[n].Profile.Clear()
 	}
 	if f.json {
-		err = json.NewEncoder(out).Encode(importJSON(result, stored))
+		err = json.NewEncoder(out).Encode(i.json(result, stored))
 	} else {
 		_, err = io.WriteString(out, i.text(result, stored, f.colours(out)))
 	}
 	if err != nil {
 		return err
 	}
-	return importExit(stored, f)
+	if f.dryRun {
+		return nil // understood is what counts
+	}
+	return importExit(stored)
 }
 
 // readFiles reads the files to import, "-" being standard input.
@@ -140,7 +143,7 @@ func readBounded(name string) ([]byte, error) {
 }
 
 // importExit is the exit code of what was stored.
-func importExit(stored []*storedProfile, f *importFlags) error {
+func importExit(stored []*storedProfile) error {
 	worst := 0
 	for _, s := range stored {
 		var r *client.Reason
@@ -176,7 +179,7 @@ type storedJSON struct {
 	Error   string `json:"error,omitempty"`
 }
 
-func importJSON(r *formats.Result, stored []*storedProfile) importedJSON {
+func (i *importing) json(r *formats.Result, stored []*storedProfile) importedJSON {
 	out := importedJSON{
 		Profiles: []map[string]any{}, Warnings: noteTexts(r.Warnings), Ignored: noteTexts(r.Ignored),
 		Guessed: []string{}, Weak: []string{}, Secrets: []storedSecret{}, Stored: []storedJSON{},
@@ -193,7 +196,8 @@ func importJSON(r *formats.Result, stored []*storedProfile) importedJSON {
 		j := storedJSON{Profile: s.name, Format: p.Format, Source: p.Source, File: s.file}
 		if s.err != nil {
 			j.Error = s.err.Error()
-		} else {
+		}
+		if s.err == nil || i.dryRun {
 			out.Secrets = append(out.Secrets, s.secrets...)
 		}
 		out.Stored = append(out.Stored, j)
@@ -241,6 +245,8 @@ func (i *importing) text(r *formats.Result, stored []*storedProfile, colours pal
 		p := r.Profiles[n]
 		fmt.Fprintf(&b, "%s: %s, from %s\n", colours.paint(bold, s.name), s.summary, prompt.Clean(p.Source, 200)+" ("+p.Format+")")
 		switch {
+		case s.err != nil && i.dryRun:
+			row("warning", yellow, s.err.Error())
 		case s.err != nil:
 			row("failed", red, s.err.Error())
 		case i.dryRun:
@@ -248,7 +254,7 @@ func (i *importing) text(r *formats.Result, stored []*storedProfile, colours pal
 			row(s.how, green, shorten(s.file))
 			up = append(up, "postern up "+localapi.Word(s.name))
 		}
-		if s.err == nil {
+		if s.err == nil || i.dryRun {
 			for _, where := range []string{"keyring", "file", "profile"} {
 				if kinds := s.kept(where); len(kinds) > 0 {
 					row("secret", "", phrase(kinds)+": "+map[string]string{"keyring": "in your keyring", "file": "in a file of yours beside the profile", "profile": "in the profile, which only you can read"}[where])

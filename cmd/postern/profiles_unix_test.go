@@ -93,6 +93,7 @@ func TestImportRefuses(t *testing.T) {
 	h := newPerson(t)
 	path := h.file("office.conf", vpncFile)
 	mine := h.has("office", "gateway = \"192.0.2.1\"\n")
+	h.does(0, "import", path, "--dry-run").says("already", "Nothing was stored")
 	h.does(7, "import", path).says("already", "--replace")
 	if text := h.content("office.toml"); text != "gateway = \"192.0.2.1\"\n" {
 		t.Errorf("%s now says %s", mine, text)
@@ -144,7 +145,7 @@ func TestEdit(t *testing.T) {
 	path := h.has("office", "gateway = \"192.0.2.1\"\n# mine\n")
 	edit := func(exit int, editor, name string) *program {
 		t.Helper()
-		p := h.postern("edit", name)
+		p := h.postern("edit", "--", name)
 		p.Env = append(p.Env, "EDITOR="+editor)
 		if got := p.finish(); got != exit {
 			t.Errorf("%s: exit code %d, want %d", editor, got, exit)
@@ -173,7 +174,8 @@ func TestEdit(t *testing.T) {
 	edit(0, "true", "new").says("Nothing was changed")
 	edit(0, "sed -i s/^gateway.*/gateway=\"192.0.2.3\"/", "new").says("Saved")
 	h.does(0, "show", "new").says("192.0.2.3")
-	edit(7, "true", "../x").says("isn't a profile's name")
+	edit(7, "true", "-x y").says("isn't a profile's name")
+	edit(10, "true", "../x").says("no such profile")
 	// What somebody else wrote meanwhile isn't lost.
 	meanwhile := h.file("meanwhile", "#!/bin/sh\necho '# theirs' >>'"+filepath.Join(h.profiles(), "new.toml")+"'\necho '# mine' >>\"$1\"\n")
 	if err := os.Chmod(meanwhile, 0o700); err != nil {
