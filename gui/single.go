@@ -100,7 +100,7 @@ func (u *UI) takeOver(conn net.Conn) {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 	var h handover
-	if json.NewDecoder(io.LimitReader(conn, maxHandover)).Decode(&h) != nil {
+	if json.NewDecoder(io.LimitReader(conn, maxHandover)).Decode(&h) != nil || u.ctx.Err() != nil {
 		return
 	}
 	_, _ = conn.Write([]byte{'\n'})

@@ -19,19 +19,17 @@ import (
 // Client calls a daemon. Its methods may be called concurrently. Their errors are a
 // *Reason, but for those of the context.
 type Client struct {
-	socket string
+	socket string // "": the first one that is there, each time
 	http   http.Client
 }
 
 // New returns a Client of the daemon that listens on a socket; "" is the first one of
-// DefaultSockets that is there. Nothing is connected yet.
+// DefaultSockets that is there, looked for anew with each connection. Nothing is
+// connected yet.
 func New(socket string) *Client {
-	if socket == "" {
-		socket = found(DefaultSockets())
-	}
 	c := &Client{socket: socket}
 	c.http.Transport = &http.Transport{
-		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, socket) },
+		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, c.Socket()) },
 		DisableCompression: true,
 		MaxIdleConns:       2,
 		IdleConnTimeout:    idleTimeout / 2, // before the daemon ends it
@@ -51,7 +49,12 @@ func found(sockets []string) string {
 }
 
 // Socket returns where the daemon listens.
-func (c *Client) Socket() string { return c.socket }
+func (c *Client) Socket() string {
+	if c.socket == "" {
+		return found(DefaultSockets())
+	}
+	return c.socket
+}
 
 // Close gives up the connections that are idle.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
@@ -294,7 +297,7 @@ func (c *Client) read(answer *http.Response, read func(io.Reader) error) error {
 	if answer.StatusCode == http.StatusNotFound && f.Error.Code == CodeRequest {
 		return &Reason{
 			Code: CodeWrongService, Exit: ExitService, Detail: f.Error.Message,
-			Message: fmt.Sprintf("The service on %s is version %s, which doesn't know this call.", c.socket, version),
+			Message: fmt.Sprintf("The service on %s is version %s, which doesn't know this call.", c.Socket(), version),
 			Try:     "Restart it, so that it is as new as this program.",
 		}
 	}
@@ -308,7 +311,7 @@ func (c *Client) understood(schema int) error {
 	}
 	return &Reason{
 		Code: CodeWrongService, Exit: ExitService,
-		Message: fmt.Sprintf("The service on %s answers in schema %d, and this program knows schema 1.", c.socket, schema),
+		Message: fmt.Sprintf("The service on %s answers in schema %d, and this program knows schema 1.", c.Socket(), schema),
 		Try:     "Install the same version of both, and restart the service.",
 	}
 }
@@ -317,22 +320,22 @@ func (c *Client) understood(schema int) error {
 func (c *Client) foreign(err error) error {
 	return &Reason{
 		Code: CodeWrongService, Exit: ExitService, Detail: err.Error(),
-		Message: fmt.Sprintf("What listens on %s isn't postern's service.", c.socket), Try: "Name the right one with --socket.",
+		Message: fmt.Sprintf("What listens on %s isn't postern's service.", c.Socket()), Try: "Name the right one with --socket.",
 	}
 }
 
 // gone says that no daemon answers.
 func (c *Client) gone(err error) error {
-	r := &Reason{Code: CodeNoService, Exit: ExitService, Detail: err.Error(), Try: "Start it with: " + startCommand(c.socket)}
+	r := &Reason{Code: CodeNoService, Exit: ExitService, Detail: err.Error(), Try: "Start it with: " + startCommand(c.Socket())}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		r.Message, r.Try = fmt.Sprintf("You may not open %s.", c.socket), "It is another person's; leave --socket out to use your own."
+		r.Message, r.Try = fmt.Sprintf("You may not open %s.", c.Socket()), "It is another person's; leave --socket out to use your own."
 	case errors.Is(err, context.DeadlineExceeded):
-		r.Message = fmt.Sprintf("The service on %s doesn't answer.", c.socket)
+		r.Message = fmt.Sprintf("The service on %s doesn't answer.", c.Socket())
 	case isDial(err):
-		r.Message = fmt.Sprintf("The service isn't running: nobody listens on %s.", c.socket)
+		r.Message = fmt.Sprintf("The service isn't running: nobody listens on %s.", c.Socket())
 	default:
-		r.Message = fmt.Sprintf("The service on %s ended before it answered.", c.socket)
+		r.Message = fmt.Sprintf("The service on %s ended before it answered.", c.Socket())
 	}
 	return r
 }

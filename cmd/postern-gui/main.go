@@ -39,6 +39,7 @@ func main() {
 	if err := u.Accept(); err != nil {
 		fmt.Fprintln(os.Stderr, "postern-gui: a second start will open a second window:", err)
 	}
+	a.Lifecycle().SetOnStopped(u.Close)
 	a.Lifecycle().SetOnStarted(func() { u.Open(flag.Args()...) })
 	if *hidden && gui.HasTray() {
 		a.Run()
