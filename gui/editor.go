@@ -105,7 +105,7 @@ func (e *editor) close() { e.dialog.Hide() }
 
 func (e *editor) newInput(f profileField, value string, page int) *input {
 	in := &input{profileField: f, initial: value, page: page, hint: widget.NewLabel(f.help)}
-	in.hint.SizeName, in.hint.Wrapping, in.hint.Importance = theme.SizeNameCaptionText, fyne.TextWrapWord, widget.LowImportance
+	in.hint.SizeName, in.hint.Wrapping = theme.SizeNameCaptionText, fyne.TextWrapWord
 	switch f.kind {
 	case asCheck:
 		c := widget.NewCheck(f.label, func(bool) { e.check() })
@@ -199,12 +199,14 @@ func isDefault(key, value string) bool {
 
 // profile is what is typed, if it is right.
 func (e *editor) profile() (*profile.Profile, error) {
+	for _, in := range e.inputs {
+		if in.key == "name" && strings.TrimSpace(in.get()) == "" {
+			return nil, &profile.Error{Key: "name", Problem: lang.L("a profile needs a name")}
+		}
+	}
 	p, err := profile.Parse(e.document(), "")
 	if err != nil {
 		return nil, err
-	}
-	if p.Name == "" {
-		return nil, &profile.Error{Key: "name", Problem: lang.L("a profile needs a name")}
 	}
 	if err := profile.CheckName(p.Name); err != nil {
 		return nil, &profile.Error{Key: "name", Problem: err.Error()}
@@ -219,9 +221,11 @@ func (e *editor) check() {
 	}
 	p, err := e.profile()
 	var fault *profile.Error
-	errors.As(err, &fault)
+	if e.touched() { // nobody likes to be blamed for an empty form
+		errors.As(err, &fault)
+	}
 	for _, in := range e.inputs {
-		text, importance := in.help, widget.LowImportance
+		text, importance := in.help, widget.MediumImportance
 		if fault != nil && fault.Key == in.key {
 			text, importance = fault.Problem, widget.DangerImportance
 		}
@@ -234,11 +238,18 @@ func (e *editor) check() {
 	setText(e.weak, "")
 	if err != nil {
 		e.save.Disable()
-		setText(e.fault, e.where(fault)+err.Error())
+		if e.touched() {
+			setText(e.fault, e.where(fault)+err.Error())
+		}
 		return
 	}
 	e.save.Enable()
 	setText(e.weak, strings.Join(p.Weak(), "\n"))
+}
+
+// touched says whether anything was typed, or was there at first.
+func (e *editor) touched() bool {
+	return e.before != "" || slices.ContainsFunc(e.inputs, func(in *input) bool { return in.get() != in.initial })
 }
 
 // where names the page that a fault is on.
