@@ -23,7 +23,7 @@ REQUIRE = $(shell [ "$$(id -u)" = 0 ] && packaging/test-deps --check && echo POS
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo build test fuzz soak lint clean tools deps unit cross peers
+.PHONY: help demo build test fuzz soak bench-connect lint clean tools deps unit cross peers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,11 @@ soak: build ## a connection with SAs of seconds for SOAK (30m), then 200 renewal
 	fi; \
 	$(GO) test -count 1 -v -timeout 15m -run 'AgainstStrongSwan$$' \
 		-exec '$(AS_ROOT) POSTERN_LONG=1 POSTERN_REQUIRE_PEERS=1 POSTERN_BIN=$(CURDIR)/bin' ./client/interop
+
+ROUNDS = 11
+bench-connect: build ## start to first ping: postern, vpnc and strongSwan, ROUNDS (11) times without loss and with 10 %
+	POSTERN_BENCH_CONNECT=$(ROUNDS) $(GO) test -count 1 -v -timeout 0 -run 'TestConnectTimes$$' \
+		-exec '$(AS_ROOT) POSTERN_BENCH_CONNECT=$(ROUNDS) POSTERN_REQUIRE_PEERS=1 POSTERN_BIN=$(CURDIR)/bin' ./client/interop
 
 clean: ## remove what the other targets made
 	rm -rf bin

@@ -45,6 +45,12 @@ func runHelper(mode string, args []string) error {
 		return say(args[0], args[1])
 	case "serve":
 		return serve(args[0])
+	case "firstping":
+		limit, err := time.ParseDuration(args[1])
+		if err != nil {
+			return err
+		}
+		return firstPing(args[0], limit)
 	case "echo":
 		return echo(args[0])
 	case "flood":

@@ -131,8 +131,12 @@ func TestPhase1RenewalsAgainstStrongSwan(t *testing.T) {
 			f := l.flood(500, func() { c.renew(gateway) })
 			n := strings.Count(client.said.String(), "phase 1 renewed")
 			t.Logf("%d renewals: %+v", n, f)
-			if n < 2 || f.lost() > f.Sent/1000 {
-				t.Errorf("%d renewals, %d of %d packets lost", n, f.lost(), f.Sent)
+			// A busy machine loses some; what has no child for a while loses most.
+			if n < 2 || f.lost() > f.Sent/20 || f.Doubled > 0 {
+				t.Errorf("%d renewals, %+v", n, f)
+			}
+			if bad := client.drops(); bad > 0 || badESP.MatchString(gateway.said.String()) {
+				t.Errorf("packets without a key: %d at postern, %q at strongSwan", bad, badESP.FindString(gateway.said.String()))
 			}
 			if states := fmt.Sprint(client.statuses()); strings.Contains(states, "reconnecting") {
 				t.Error("the connection was made anew")
