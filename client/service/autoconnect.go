@@ -43,7 +43,7 @@ func (m *Manager) keepConnected(name string) {
 		defer m.mu.Unlock()
 		delete(m.auto, name)
 	}()
-	for pause := firstPause; ; pause = min(pause*2, lastPause) {
+	for pause := m.pause; ; pause = min(pause*2, lastPause) {
 		began := time.Now()
 		t, err := m.connect(context.Background(), localapi.Caller{}, localapi.ConnectRequest{Profile: name, NoPrompt: true})
 		if err != nil {
@@ -58,7 +58,7 @@ func (m *Manager) keepConnected(name string) {
 			return
 		}
 		if time.Since(began) > lastPause {
-			pause = firstPause
+			pause = m.pause
 		}
 		select {
 		case <-m.closing:

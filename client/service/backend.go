@@ -316,13 +316,3 @@ func (m *Manager) proxyFor(r *client.Rootless) string {
 
 // firstProxy is the usual port of SOCKS.
 const firstProxy = 1080
-
-// Probe asks a gateway what it answers to.
-func (m *Manager) Probe(ctx context.Context, c localapi.Caller, _ localapi.ProbeRequest) (*localapi.ProbeReport, error) {
-	return nil, localapi.Unsupported("probe gateways yet")
-}
-
-// Doctor checks this machine and its connections.
-func (m *Manager) Doctor(context.Context, localapi.Caller, localapi.DoctorRequest) (*localapi.DoctorReport, error) {
-	return nil, localapi.Unsupported("check this machine yet")
-}

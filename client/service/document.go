@@ -56,6 +56,9 @@ func parseDocument(d *localapi.Document) (*profile.Profile, error) {
 	if err := takeSecrets(p, d.Secrets); err != nil {
 		return nil, err
 	}
+	if p.RADIUS != "" && p.RADIUS != profile.RADIUSCHAP && p.PAPAuthSecret == nil {
+		return nil, fault("radius", fmt.Sprintf("%q wants pap_auth_secret beside it, for a password never travels in clear", p.RADIUS))
+	}
 	return p, takeFiles(p, d.Files)
 }
 

@@ -35,7 +35,7 @@ type command struct {
 
 // order is the connection that a worker makes.
 type order struct {
-	Path        string             `json:"path,omitempty"`        // of a system profile
+	Path        string             `json:"path,omitempty"`        // of a system profile, or of one of Document's name
 	Credentials string             `json:"credentials,omitempty"` // its folder of credentials
 	Document    *localapi.Document `json:"document,omitempty"`    // a person's own profile
 	NoPrompt    bool               `json:"no_prompt,omitempty"`
@@ -43,6 +43,7 @@ type order struct {
 	StateDir    string             `json:"state_dir,omitempty"`
 	Known       string             `json:"known,omitempty"` // file of the gateways trusted at first sight
 	Rootless    *client.Rootless   `json:"rootless,omitempty"`
+	Accompanied bool               `json:"accompanied,omitempty"`  // see client.Options
 	FirstPrompt uint64             `json:"first_prompt,omitempty"` // added to the numbers of prompts
 }
 

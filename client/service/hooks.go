@@ -193,12 +193,13 @@ func (e *hookEvents) open(t *tunnel) {
 		return
 	}
 	e.mu.Lock()
-	e.queue, e.ended, e.state = make(chan func(), 64), make(chan struct{}), preInit
+	queue, ended := make(chan func(), 64), make(chan struct{})
+	e.queue, e.ended, e.state = queue, ended, preInit
 	e.mu.Unlock()
 	t.m.hooks.call(t, preInit, client.Status{Profile: t.profile})
 	go func() {
-		defer close(e.ended)
-		for f := range e.queue {
+		defer close(ended)
+		for f := range queue {
 			f()
 		}
 	}()

@@ -64,13 +64,15 @@ type Manager struct {
 	lock   *os.File // see lockState; nil without privileges
 	tasks  sync.WaitGroup
 
-	closing chan struct{} // closed by Close
+	closing    chan struct{} // closed by Close
+	diagnosing chan struct{} // holds a value for each
 
 	mu      sync.Mutex
 	closed  bool
 	tunnels map[string]*tunnel
 	changed chan struct{}   // closed and replaced whenever a snapshot changes
 	auto    map[string]bool // system profiles that are kept connected
+	pause   time.Duration   // before the first new attempt of theirs
 }
 
 // Bounds of a Manager. Chosen here.
@@ -89,7 +91,7 @@ const lockTimeout = 25 * time.Second
 func New(ctx context.Context, c Config) (*Manager, error) {
 	m := &Manager{
 		config: c, folder: folder{path: c.Profiles, credentials: c.Credentials}, ring: newRing(logLines),
-		closing: make(chan struct{}), tunnels: make(map[string]*tunnel), changed: make(chan struct{}), auto: make(map[string]bool),
+		closing: make(chan struct{}), diagnosing: make(chan struct{}, diagnoses), tunnels: make(map[string]*tunnel), changed: make(chan struct{}), auto: make(map[string]bool), pause: firstPause,
 	}
 	m.rights = rights{mode: c.Mode, uid: uint32(os.Geteuid()), group: c.Group}
 	level := slog.LevelInfo

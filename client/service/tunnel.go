@@ -22,15 +22,19 @@ import (
 // guarded by its Manager's lock.
 type tunnel struct {
 	m       *Manager
+	launch  *launch
 	id      string
 	profile string
 	owner   owner
 	person  string // the owner's name; "" for a system profile
+	gateway profile.Gateway
 	starter uint32 // who connected it, and is asked its questions
 	proxy   string // where its proxy listens, without privileges
 
 	ctx    context.Context // ends when it shall
 	stop   context.CancelFunc
+	after  *tunnel       // of the same gateway, which has to be agreed with it first; nil: none
+	agreed chan struct{} // closed when phase 1 is done, or never will be
 	ended  chan struct{} // closed when it has, and everything is back
 	events hookEvents
 
@@ -47,6 +51,7 @@ type launch struct {
 	id, name string
 	owner    owner
 	person   string
+	gateway  profile.Gateway
 	order    order
 	secrets  map[string]localapi.Octets // a copy; cleared once it is sent
 }
@@ -68,43 +73,58 @@ func (m *Manager) connect(ctx context.Context, c localapi.Caller, r localapi.Con
 		return nil, client.Explain(err)
 	}
 	for {
-		t, began, err := m.begin(l, c.UID)
-		if began {
-			return t, nil
-		}
-		clear := func() { clearAll(l.secrets) }
-		if err != nil || t.ctx.Err() == nil {
-			clear()
+		t, ending, err := m.begin(l, c.UID)
+		if ending == nil {
 			return t, err
 		}
-		select { // it is about to end
-		case <-t.ended:
+		select {
+		case <-ending:
 		case <-ctx.Done():
-			clear()
+			clearAll(l.secrets)
 			return nil, ctx.Err()
 		}
 	}
 }
 
-// begin begins a connection, unless there is one already.
-func (m *Manager) begin(l *launch, starter uint32) (t *tunnel, began bool, err error) {
+// begin begins a connection, unless there is one already. Where that is about to end,
+// ending is closed when it has.
+func (m *Manager) begin(l *launch, starter uint32) (t *tunnel, ending <-chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	defer func() {
+		if ending == nil && (err != nil || t.launch != l) {
+			clearAll(l.secrets)
+		}
+	}()
 	if m.closed {
-		return nil, false, &localapi.Reason{Code: localapi.CodeBusy, Exit: localapi.ExitTryLater, Message: "The service is ending."}
+		return nil, nil, &localapi.Reason{Code: localapi.CodeBusy, Exit: localapi.ExitTryLater, Message: "The service is ending."}
 	}
 	if old := m.tunnels[l.id]; old != nil {
-		if !old.over() {
-			return old, false, nil
+		switch {
+		case old.over():
+			m.dismiss(old)
+		case old.ctx.Err() != nil || old.status.State == client.Failed:
+			return nil, old.ended, nil
+		default:
+			return old, nil, nil
 		}
-		m.dismiss(old)
 	}
 	if err := m.room(l.owner); err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
-	t = &tunnel{
-		m: m, id: l.id, profile: l.name, owner: l.owner, person: l.person, starter: starter,
-		ended: make(chan struct{}), polling: make(chan struct{}, 1),
+	t = m.newTunnel(l)
+	t.starter = starter
+	m.tunnels[l.id] = t
+	m.bump()
+	m.tasks.Go(t.run)
+	return t, nil, nil
+}
+
+// newTunnel is one that doesn't run yet. The caller holds the lock.
+func (m *Manager) newTunnel(l *launch) *tunnel {
+	t := &tunnel{
+		m: m, launch: l, id: l.id, profile: l.name, owner: l.owner, person: l.person, gateway: l.gateway,
+		agreed: make(chan struct{}), ended: make(chan struct{}), polling: make(chan struct{}, 1),
 		status: client.Status{Schema: 1, Profile: l.name, State: client.Down, Since: time.Now()},
 	}
 	t.ctx, t.stop = context.WithCancel(context.Background())
@@ -112,11 +132,23 @@ func (m *Manager) begin(l *launch, starter uint32) (t *tunnel, began bool, err e
 		l.order.Rootless.Proxy = m.proxyFor(l.order.Rootless)
 		t.proxy = l.order.Rootless.Proxy
 	}
-	m.tunnels[l.id] = t
-	m.bump()
-	m.tasks.Go(func() { t.run(l) })
-	return t, true, nil
+	// The first one to a gateway tells it to forget what it has with us: that mustn't
+	// come behind another one's phase 1.
+	for _, o := range m.tunnels {
+		if o.gateway != l.gateway || o.over() {
+			continue
+		}
+		l.order.Accompanied = true
+		if !o.launch.order.Accompanied {
+			t.after = o
+		}
+	}
+	return t
 }
+
+// afterYou is for how long a connection waits for the phase 1 of another one to the same
+// gateway, whose person may not answer. Chosen here.
+const afterYou = 10 * time.Second
 
 // room makes sure that an owner may have one more, and forgets the oldest of those that
 // failed where there are too many. The caller holds the lock.
@@ -127,7 +159,7 @@ func (m *Manager) room(o owner) error {
 			continue
 		}
 		own = append(own, t)
-		if t.over() {
+		if t.status.State == client.Failed {
 			failed = append(failed, t)
 		}
 	}
@@ -177,12 +209,18 @@ func (m *Manager) prepare(c localapi.Caller, r localapi.ConnectRequest) (*launch
 			return nil, err
 		}
 		p.Clear()
-		l.order.Path, l.order.Credentials = m.folder.file(r.Profile), m.folder.credentials
+	}
+	if m.folder.path != "" {
+		l.order.Path, l.order.Credentials = m.folder.file(l.name), m.folder.credentials
 	}
 	l.order.Known = m.known(l.owner)
 	if document != nil {
-		if _, err := parseDocument(document); err != nil { // what it takes over is the request's
+		p, isManaged, err := m.folder.own(document)
+		if err != nil {
 			return nil, err
+		}
+		if isManaged {
+			p.Clear() // else what is in it is the request's
 		}
 		l.order.Document = &localapi.Document{Name: document.Name, TOML: document.TOML}
 		copySecrets(l.secrets, documentSecret, document.Secrets)
@@ -214,10 +252,10 @@ func (m *Manager) demo(name string) *localapi.Document {
 func (o owner) String() string { return strconv.FormatInt(int64(o), 10) }
 
 // run is a connection from its order to its end.
-func (t *tunnel) run(l *launch) {
+func (t *tunnel) run() {
 	defer close(t.ended)
-	err := t.work(l)
-	clearAll(l.secrets)
+	err := t.work(t.launch)
+	clearAll(t.launch.secrets)
 	t.m.mu.Lock()
 	crashed := t.final == nil
 	t.process = nil
@@ -239,6 +277,14 @@ func (t *tunnel) work(l *launch) (err error) {
 		}
 	}()
 	t.events.open(t)
+	if t.after != nil {
+		select {
+		case <-t.after.agreed:
+		case <-t.ctx.Done():
+		case <-time.After(afterYou):
+		}
+		t.after = nil
+	}
 	if t.ctx.Err() != nil {
 		return nil
 	}
@@ -270,6 +316,9 @@ func (t *tunnel) hear(r report) {
 	case r.Status != nil:
 		t.m.mu.Lock()
 		t.status = *r.Status
+		if t.status.IKE != nil {
+			t.settle()
+		}
 		if r.Poll == 0 {
 			t.m.bump()
 		} else {
@@ -277,6 +326,15 @@ func (t *tunnel) hear(r report) {
 		}
 		t.m.mu.Unlock()
 		t.events.saw(t, *r.Status)
+	}
+}
+
+// settle closes agreed. The caller holds the lock.
+func (t *tunnel) settle() {
+	select {
+	case <-t.agreed:
+	default:
+		close(t.agreed)
 	}
 }
 
@@ -304,6 +362,7 @@ func (t *tunnel) end(err error) {
 		st.Reason = internal(err)
 	}
 	t.status = st
+	t.settle()
 	m.bump()
 }
 

@@ -52,7 +52,7 @@ func Work(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return w.out.report(report{Ended: true, Reason: client.Explain(err)})
 	}
-	options := client.Options{Log: log, Ask: w.ask, StateDir: o.StateDir, Known: o.Known, Rootless: o.Rootless}
+	options := client.Options{Log: log, Ask: w.ask, StateDir: o.StateDir, Known: o.Known, Rootless: o.Rootless, Accompanied: o.Accompanied}
 	if o.NoPrompt {
 		options.Ask = prompt.Nobody
 	}
@@ -78,26 +78,22 @@ func (o *order) profile(secrets map[string]localapi.Octets) (p *profile.Profile,
 	var d localapi.Document
 	d.Secrets, d.Files = make(map[string]localapi.Octets), make(map[string]localapi.Octets)
 	for name, s := range secrets {
-		switch kind, key := name[:1], name[1:]; kind {
-		case documentSecret:
-			d.Secrets[key] = s
-		case documentFile:
-			d.Files[key] = s
-		case onceSecret:
-			once[key] = s
+		for kind, to := range map[string]map[string]localapi.Octets{documentSecret: d.Secrets, documentFile: d.Files, onceSecret: once} {
+			if key, ok := strings.CutPrefix(name, kind); ok {
+				to[key] = s
+			}
 		}
 	}
 	if o.Document != nil {
 		d.Name, d.TOML = o.Document.Name, o.Document.TOML
-		p, err = parseDocument(&d)
+		p, _, err = o.folder().own(&d)
 	} else {
-		from := folder{path: filepath.Dir(o.Path), credentials: o.Credentials}
-		p, err = from.resolve(strings.TrimSuffix(filepath.Base(o.Path), ".toml"))
+		p, err = o.folder().resolve(strings.TrimSuffix(filepath.Base(o.Path), ".toml"))
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := takeSecrets(p, once); err != nil {
+	if err := takeOnce(p, once); err != nil {
 		p.Clear()
 		return nil, err
 	}
