@@ -79,6 +79,7 @@ func down(out io.Writer, g globals, name string, all bool) error {
 // chosen are the connections that a person means, by ID and by profile.
 func chosen(ctx context.Context, api *localapi.Client, name string, all bool) (ids, names []string, err error) {
 	if name != "" {
+		name = called(name)
 		return []string{name}, []string{shortID(name)}, nil
 	}
 	s, err := api.Snapshot(ctx)

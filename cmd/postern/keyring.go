@@ -107,6 +107,21 @@ func (t *typed) offer(ctx context.Context, out io.Writer, p *profile.Profile, st
 // mayKeep says whether the gateway lets a person's secrets be kept.
 func mayKeep(st client.Status) bool { return st.Tunnel != nil && st.Tunnel.SavePassword }
 
+// called is the name in a profile's file, by which its connection and its secrets are
+// known, for the name that a person types, which is the file's.
+func called(typed string) string {
+	path, err := profile.Find(typed)
+	if err != nil || profile.CheckName(typed) != nil {
+		return typed
+	}
+	p, err := profile.Load(path)
+	if err != nil {
+		return typed
+	}
+	defer p.Clear()
+	return p.Name
+}
+
 // forgetAll obeys a gateway that doesn't let secrets of a profile be kept.
 func forgetAll(name string) error {
 	_, err := secret.Forget(name)

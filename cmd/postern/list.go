@@ -39,6 +39,7 @@ type listed struct {
 	Hidden  bool         `json:"hidden,omitempty"`
 	State   client.State `json:"state,omitempty"` // of its connection, if the service is running
 	Problem string       `json:"problem,omitempty"`
+	called  string       // in its file
 }
 
 func listProfiles(out io.Writer, g globals) error {
@@ -97,7 +98,7 @@ func listFiles() []listed {
 		if e.Problem != nil {
 			l.Problem = e.Problem.Error()
 		} else {
-			l.Gateway = e.Profile.Gateway.String()
+			l.Gateway, l.called = e.Profile.Gateway.String(), e.Profile.Name
 			e.Profile.Clear()
 		}
 		out = append(out, l)
@@ -111,10 +112,13 @@ func addKnown(all []listed, infos []localapi.ProfileInfo) []listed {
 		i := slices.IndexFunc(all, func(l listed) bool { return l.Name == p.Name && l.From == "system" })
 		if i < 0 {
 			hidden := slices.ContainsFunc(all, func(l listed) bool { return l.Name == p.Name && l.From == "you" })
-			all = append(all, listed{Name: p.Name, From: "service", Hidden: hidden})
+			all = append(all, listed{Name: p.Name, From: "service", Hidden: hidden, called: p.Name})
 			i = len(all) - 1
 		}
 		all[i].Gateway, all[i].Problem = p.Gateway, p.Problem
+		if all[i].called == "" {
+			all[i].called = p.Name
+		}
 	}
 	return all
 }
@@ -124,7 +128,7 @@ func addStates(all []listed, tunnels []localapi.Tunnel) {
 	for i := range all {
 		all[i].State = client.Down
 		for _, t := range tunnels {
-			if t.Profile == all[i].Name && (t.Owner != "") == (all[i].From == "you") {
+			if t.Profile == all[i].called && (t.Owner != "") == (all[i].From == "you") {
 				all[i].State = t.State
 			}
 		}

@@ -46,7 +46,7 @@ func showLog(out io.Writer, g globals, name string, follow bool) error {
 	colours := g.colours(out)
 	encoder := json.NewEncoder(out)
 	empty := true
-	for l, err := range api.Log(ctx, localapi.LogRequest{Tunnel: name, Follow: follow}) {
+	for l, err := range api.Log(ctx, localapi.LogRequest{Tunnel: called(name), Follow: follow}) {
 		if err != nil {
 			return err
 		}

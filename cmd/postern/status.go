@@ -122,17 +122,18 @@ func (v *statusView) print(text string) error {
 // find returns the connection that a person means. A profile that has none is down.
 func (v *statusView) find(ctx context.Context, api *localapi.Client, s localapi.Snapshot) (localapi.Tunnel, error) {
 	i := slices.IndexFunc(s.Tunnels, func(t localapi.Tunnel) bool { return t.ID == v.name })
+	profileName := called(v.name)
 	for j, t := range s.Tunnels {
-		if t.Profile == v.name && (i < 0 || t.Owner != "" && s.Tunnels[i].Owner == "") {
+		if t.Profile == profileName && (i < 0 || t.Owner != "" && s.Tunnels[i].Owner == "") {
 			i = j // a person's own before a system profile's
 		}
 	}
 	if i >= 0 {
 		return s.Tunnels[i], nil
 	}
-	name := shortID(v.name)
+	name := shortID(profileName)
 	down := localapi.Tunnel{ID: name, Status: client.Status{Schema: 1, Profile: name, State: client.Down, Since: time.Now()}}
-	if _, err := profile.Find(name); err == nil {
+	if _, err := profile.Find(v.name); err == nil {
 		return down, nil
 	}
 	infos, err := api.Profiles(ctx)

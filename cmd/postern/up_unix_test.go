@@ -41,6 +41,21 @@ func TestUpAndDown(t *testing.T) {
 	h.does(10, "status", "elsewhere").says("no connection \"elsewhere\"")
 }
 
+// The name that a person types is the file's, whatever stands in it.
+func TestNameInTheFile(t *testing.T) {
+	t.Parallel()
+	h := newPerson(t)
+	h.runsService()
+	h.has("office", fmt.Sprintf(withoutSecrets, gateway(t))+stored+"name = \"head office\"\n")
+	h.up(0, "office").says("postern down 'head office'")
+	if st := h.status("office"); st.State != client.Up || st.Profile != "head office" {
+		t.Errorf("%+v", st)
+	}
+	h.does(0, "list").says("office", "up")
+	h.does(0, "log", "office").says("connected")
+	h.does(0, "down", "office").says("head office is down")
+}
+
 func TestUpAsJSON(t *testing.T) {
 	t.Parallel()
 	h := newPerson(t)
