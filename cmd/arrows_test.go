@@ -23,6 +23,7 @@ var arrows = map[string][]string{
 	"tun/tuntest":            {},
 	"client/profile":         {},
 	"client/profile/formats": {"client/profile"},
+	"client/profile/bundle":  {"client/profile"},
 	"client/prompt":          {},
 	"client/secret":          {},
 	"client/token":           {},
@@ -54,7 +55,7 @@ var arrows = map[string][]string{
 	"cmd": {},
 	"cmd/postern": {
 		"ike", "ike/isakmp", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client", "client/concentrator",
-		"client/diagnosis", "client/localapi", "client/profile", "client/profile/formats", "client/prompt", "client/secret", "client/service", "client/concentrator/radiusserver",
+		"client/diagnosis", "client/localapi", "client/profile", "client/profile/formats", "client/profile/bundle", "client/prompt", "client/secret", "client/service", "client/concentrator/radiusserver",
 	},
 	"cmd/postern-gui":  {"gui", "client/localapi"},
 	"cmd/concentrator": {"client/concentrator"},
