@@ -15,3 +15,6 @@ func adminFolder() string {
 	}
 	return filepath.Join(data, "postern")
 }
+
+// StateFolder is where root's programs remember things.
+func StateFolder() string { return filepath.Join(adminFolder(), "state") }

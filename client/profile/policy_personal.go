@@ -200,7 +200,7 @@ func (p *Profile) Takes(key string) bool {
 // fixed says whether a person's document can't change a key: it is locked, or would send
 // the administrator's secret to a gateway of theirs.
 func (p *Profile) fixed(key string, theirs map[string]any) bool {
-	if !p.Takes(strings.TrimSuffix(key, "_file")) || !IsSecret(strings.TrimSuffix(key, "_file")) && p.Policies.Locks(key) || !p.maySave(key) {
+	if !p.Takes(strings.TrimSuffix(key, "_file")) || !IsSecret(strings.TrimSuffix(key, "_file")) && p.Policies.Locks(key) || !p.MaySave(key) {
 		return true
 	}
 	leads := key == "gateway" || key == "backup"
@@ -309,15 +309,15 @@ func (p *Profile) saved() string {
 		"otp_secret": p.OTPSecret != nil && p.File != "", "key_passphrase_file": p.KeyPassphraseFile != "",
 		"key_passphrase": p.KeyPassphrase != nil && p.File != "",
 	} {
-		if kept && !p.maySave(key) {
+		if kept && !p.MaySave(key) {
 			return key
 		}
 	}
 	return ""
 }
 
-// maySave says whether a person may keep a secret.
-func (p *Profile) maySave(key string) bool {
+// MaySave says whether administrators let a person keep a secret, by its key.
+func (p *Profile) MaySave(key string) bool {
 	return key == "user" || !slices.Contains(personal, key) || p.Policies.MaySave(nil)
 }
 
@@ -493,4 +493,10 @@ func (r *reader) bring(parts *Parts, values map[string]any, key string) error {
 	}
 	parts.Secrets[kind] = secret
 	return nil
+}
+
+// NamedPaths are the paths of all files that p names.
+func (p *Profile) NamedPaths() []string {
+	all := append([]string{p.SecretFile, p.PasswordFile, p.OTPSecretFile, p.KeyPassphraseFile, p.Certificate, p.Key, p.CA, p.GatewayCertificate}, p.CRL...)
+	return slices.DeleteFunc(all, func(path string) bool { return path == "" || InToken(path) })
 }

@@ -113,7 +113,7 @@ func (s Sources) resolve(p *Profile, key string, e Encoding, given lines, file s
 	if !ok && err == nil && *to == nil && file != "" {
 		at, ok, err = secretFile(file, key+"_file")
 	}
-	if !ok && err == nil && *to == nil && s.Keyring != nil && p.maySave(key) {
+	if !ok && err == nil && *to == nil && s.Keyring != nil && p.MaySave(key) {
 		at.file = "keyring"
 		at.value, err = s.Keyring(key)
 		ok = at.value != nil
