@@ -245,6 +245,7 @@ func (h *gatewayHost) start() {
 	g, served := h.g, make(chan error, 1)
 	h.served = served
 	go func() { served <- g.Serve(context.Background()) }()
+	time.Sleep(time.Millisecond) // it serves, and may be stopped
 }
 
 // kill ends the gateway without a word to anybody.
