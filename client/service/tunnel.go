@@ -208,6 +208,7 @@ func (m *Manager) prepare(c localapi.Caller, r localapi.ConnectRequest) (*launch
 		if err != nil {
 			return nil, err
 		}
+		l.gateway = p.Gateway
 		p.Clear()
 	}
 	if m.folder.path != "" {
@@ -219,6 +220,7 @@ func (m *Manager) prepare(c localapi.Caller, r localapi.ConnectRequest) (*launch
 		if err != nil {
 			return nil, err
 		}
+		l.gateway = p.Gateway
 		if isManaged {
 			p.Clear() // else what is in it is the request's
 		}
