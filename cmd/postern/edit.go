@@ -25,7 +25,8 @@ func editCommand() *cobra.Command {
 		Short: "Edit a profile, or write a new one",
 		Long: `Edit a profile with $VISUAL or $EDITOR. You edit a copy that only you can read; it takes
 the profile's place when it is right, and else you are told the line that is wrong and may
-go on. A name that no profile has begins a new one.
+go on. A name that no profile has begins a new one. Of a profile that an administrator
+manages you edit your changes: keys that aren't locked, in a file of yours.
 
 Exit codes: 0 saved or unchanged, 1 the editor failed, 7 the profile is wrong and wasn't
 saved, 8 not permitted.`,
@@ -54,7 +55,7 @@ func edit(out io.Writer, g globals, name string) error {
 		if err != nil {
 			return err
 		}
-		p, err := profile.Parse(after, path)
+		p, err := parseDraft(after, path)
 		secrets := false
 		if err == nil {
 			secrets = len(p.Secrets()) > 0
@@ -93,7 +94,13 @@ func toEdit(name string) (path string, text []byte, mode fs.FileMode, err error)
 	if err != nil {
 		return "", nil, 0, err
 	}
+	if changes := ownChanges(name, path); changes != "" {
+		path = changes
+	}
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return path, []byte(blankChanges(name)), 0, nil
+	}
 	if err != nil {
 		return "", nil, 0, err
 	}

@@ -61,6 +61,9 @@ func (i *importing) one(in *formats.Imported) *storedProfile {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		s.err = err
 	}
+	if err := permitImport(in); err != nil && s.err == nil {
+		s.err = client.Explain(err)
+	}
 	files := i.placeFiles(p)
 	i.placeSecrets(p, s, files)
 	s.toml = p.Marshal()

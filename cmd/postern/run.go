@@ -127,10 +127,11 @@ func loadProfile(name string, fd int, keyring bool) (*profile.Profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := profile.Load(path)
+	p, ignored, err := profile.Open(path)
 	if err != nil {
 		return nil, err
 	}
+	tellIgnored(p.Name, ignored)
 	sources := profile.Sources{FD: fd, CredentialsDirectory: os.Getenv("CREDENTIALS_DIRECTORY")}
 	if keyring {
 		sources.Keyring = keyringOf(p.Name)

@@ -122,6 +122,12 @@ func secretSet(out io.Writer, g globals, name, kind string, fd int) error {
 		return usageError{errors.New("there is no secret in what --secrets-fd delivers")}
 	}
 	for _, kind := range slices.Sorted(maps.Keys(values)) {
+		if p != nil && !p.MaySave(kind) {
+			return &client.Reason{
+				Code: "policy", Exit: client.ExitProfile, Message: fmt.Sprintf("Your administrator doesn't let you keep %s of %q.", phrase([]string{kind}), name),
+				Try: "It is asked for when you connect.",
+			}
+		}
 		encoding := profile.EncodingText
 		if kind == "secret" && p != nil {
 			encoding = p.SecretEncoding
@@ -145,7 +151,7 @@ func secretSet(out io.Writer, g globals, name, kind string, fd int) error {
 func namedProfile(g globals, name string) (*profile.Profile, error) {
 	path, err := profile.Find(name)
 	if err == nil {
-		p, err := profile.Load(path)
+		p, _, err := profile.Open(path)
 		if err != nil {
 			return nil, client.Explain(err)
 		}

@@ -164,6 +164,13 @@ func connectRequest(name string, f *upFlags) (*localapi.ConnectRequest, *profile
 	path, err := profile.Find(name)
 	if profile.CheckName(name) == nil && (errors.Is(err, profile.ErrNotFound) || err == nil && isSystem(path)) {
 		r.Profile = name
+		if changes := profile.Changes(name); changes != "" {
+			d, err := changesDocument(name, changes)
+			if err != nil {
+				return nil, nil, err
+			}
+			r.Profile, r.Document = "", d
+		}
 		return r, nil, giveSecrets(r.Secrets, name, f.secretsFD)
 	}
 	if err != nil {
