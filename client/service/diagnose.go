@@ -34,8 +34,3 @@ func (m *Manager) diagnose(ctx context.Context) (leave func(), err error) {
 		return nil, ctx.Err()
 	}
 }
-
-// Doctor checks this machine and its connections.
-func (m *Manager) Doctor(context.Context, localapi.Caller, localapi.DoctorRequest) (*localapi.DoctorReport, error) {
-	return nil, localapi.Unsupported("check this machine yet")
-}
