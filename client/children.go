@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -296,64 +295,6 @@ func (s *session) living() (out []*child) {
 		}
 	}
 	return out
-}
-
-// quickOffered answers a Quick Mode that the gateway begins: it renews a child of
-// a flow that we have. What it proposes for may be wider than that, and is
-// confirmed so, but no more than the flow's traffic is let in.
-func (s *session) quickOffered(_ context.Context, sa *ike.SA, o ike.QuickOffer) (*ike.ChildConfig, error) {
-	p := s.holder(sa)
-	if p == nil {
-		return nil, errors.New("a Quick Mode before phase 1 is over here")
-	}
-	f, ok := s.renews(p, o)
-	if !ok {
-		return nil, &ike.NotifyError{Type: isakmp.NotifyInvalidIDInformation}
-	}
-	ps, err := espProposals(s.profile)
-	if err != nil {
-		return nil, err
-	}
-	var made *child
-	return &ike.ChildConfig{
-		Proposals: ps, Group: f.group, Lifetime: s.profile.Lifetime.ESP, Local: o.Local, Remote: o.Remote,
-		Install: func(c *ike.Child) (err error) {
-			if p.agreed {
-				c.Local = f.local
-			}
-			made, err = s.install(p, c, f.remote)
-			if err == nil {
-				s.mu.Lock()
-				c.Local, c.Remote = f.local, f.remote
-				s.mu.Unlock()
-			}
-			return err
-		},
-		Settled: func(_ *ike.Child, err error) {
-			if err != nil {
-				s.remove(made)
-				return
-			}
-			s.settle(made)
-			s.activate(made)
-		},
-	}, nil
-}
-
-// renews finds the flow that a gateway's offer is about.
-func (s *session) renews(p *phase1, o ike.QuickOffer) (flow, bool) {
-	a := s.assigned.Load()
-	if a == nil || o.NoIDs != p.agreed {
-		return flow{}, false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, f := range s.flows {
-		if p.agreed || o.Remote.Prefix.Overlaps(f.remote.Prefix) && o.Local.Prefix.Contains(f.local.Prefix.Addr()) {
-			return f, true
-		}
-	}
-	return flow{}, false
 }
 
 // childDeleted hears that the gateway doesn't receive on some SPIs any more. By

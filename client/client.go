@@ -6,7 +6,7 @@
 //	session.go     one connection from dial to goodbye, one call a phase
 //	sockets.go     the sockets of a session
 //	phase1.go      a phase 1: the profile in the words of package ike, the login under it
-//	renew.go       phase 1 renewed in time, on suspicion, or by the gateway
+//	renew.go       phase 1 renewed in time or on suspicion; respond.go by the gateway
 //	children.go    ESP SAs: made, installed, activated, deleted; rekey.go renewed
 //	roam.go        another network, a sleep, a gateway that forgot us
 //	inside.go      the tunnel's end here, which outlives sessions

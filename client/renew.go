@@ -3,12 +3,10 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
 
-	"postern/client/profile"
 	"postern/client/prompt"
 	"postern/ike"
 	"postern/ike/isakmp"
@@ -360,73 +358,4 @@ func (s *session) holder(sa *ike.SA) *phase1 {
 		}
 	}
 	return nil
-}
-
-// answerGateway answers phase 1s that the gateway begins, one at a time.
-func (s *session) answerGateway() {
-	for {
-		w, err := s.router.Next(s.ctx)
-		if err != nil {
-			return
-		}
-		if w.Remote().Addr() != s.current().sa.Path().Remote.Addr() {
-			w.Close()
-			continue
-		}
-		if err := s.answer(w); err != nil {
-			s.log.Info("the gateway's phase 1 failed", "error", err)
-		}
-	}
-}
-
-// answer makes a phase 1 that the gateway begins, by the same method and with the
-// same identities as ours. In Aggressive Mode, who plays the gateway learns what a
-// guess at the key can be tested with, as it does of any responder; it is allowed
-// where the profile's mode is that.
-func (s *session) answer(w *ike.Wire) error {
-	defer s.begin()()
-	now := s.current().sa.Info()
-	p := newPhase1()
-	cfg, err := s.ikeConfig(s.ctx, p, purpose{again: true, ask: s.client.ask})
-	if err != nil {
-		w.Close()
-		return err
-	}
-	cfg.Prelude = nil // which is the initiator's
-	cfg.Modes, cfg.Methods = []ike.Mode{cfg.Mode}, []isakmp.AuthMethod{mirrored(now.Method, now.Initiator)}
-	cfg.Groups = func(ike.Hello) []ike.Group { return []ike.Group{{Secret: s.profile.Secret}} }
-	cfg.PeerIdentity = func(id isakmp.ID) error {
-		if id.Type != now.Peer.Type || string(id.Data) != string(now.Peer.Data) {
-			return fmt.Errorf("%v where it was %v", id, now.Peer)
-		}
-		return nil
-	}
-	if p.sa, err = ike.Accept(s.ctx, w, cfg); err != nil {
-		p.close()
-		return err
-	}
-	s.client.rekeying(true)
-	defer s.client.rekeying(false)
-	err = s.met(p)
-	if err == nil && p.sa.Info().XAuth && s.profile.XAuth != profile.XAuthOff {
-		err = s.authenticate(s.ctx, p)
-	}
-	if err != nil {
-		p.close()
-		return err
-	}
-	return s.take(p)
-}
-
-// mirrored is the method of ours for a phase 1 that the other end begins: those of
-// XAuth say which end is asked for a user.
-func mirrored(m isakmp.AuthMethod, initiator bool) isakmp.AuthMethod {
-	switch {
-	case !initiator:
-		return m
-	case m >= isakmp.AuthXAuthInitPSK && m <= isakmp.AuthXAuthRespRSARevisedEncryption,
-		m >= isakmp.AuthHybridInitRSA && m <= isakmp.AuthHybridRespDSS:
-		return m + 1
-	}
-	return m
 }
