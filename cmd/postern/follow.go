@@ -47,11 +47,17 @@ type snapshotOrError struct {
 // *localapi.Reason, or shown where the person has seen it.
 func (w *following) untilUp(ctx context.Context) (client.Status, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	w.answered = make(chan answered)
+	defer func() {
+		cancel()
+		if w.open != 0 {
+			a := <-w.answered // which leaves the terminal as it was
+			a.answers.Clear()
+		}
+	}()
 	if w.log != nil {
 		go w.tellLog(ctx)
 	}
-	w.answered = make(chan answered)
 	snapshots := watchSnapshots(ctx, w.api)
 	deadline := time.Now().Add(w.wait)
 	for {
@@ -74,6 +80,9 @@ func (w *following) untilUp(ctx context.Context) (client.Status, error) {
 		case <-late:
 			return client.Status{}, w.late()
 		case <-ctx.Done():
+			if s, ok := w.show.(*screen); ok {
+				s.cancelled()
+			}
 			w.give(ctx)
 			return client.Status{}, interrupted(ctx, ctx.Err())
 		}

@@ -49,8 +49,8 @@ func globalsOf(cmd *cobra.Command) (g globals) {
 	return g
 }
 
-// service is the daemon's other end.
-func (g globals) service() *localapi.Client { return localapi.New(g.socket) }
+// service is the daemon's other end: the same one for the whole invocation.
+func (g globals) service() *localapi.Client { return localapi.New(localapi.New(g.socket).Socket()) }
 
 // palette colours text for a terminal, or not.
 type palette bool

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+	"golang.org/x/sys/unix"
 
 	"postern/client"
 )
@@ -72,6 +73,45 @@ func TestUpAsks(t *testing.T) {
 	fmt.Fprint(person, "the password\r")
 	readUntil(t, person, "To disconnect: postern down office\r\n")
 	p.ends(0, person)
+}
+
+// A service that ends while a question is open leaves the terminal as it was.
+func TestServiceEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	h := newPerson(t)
+	service := h.runsService()
+	h.office("secret = \"the group's key\"\n")
+	p, person := h.atTerminal("up", "office", "--socks", "127.0.0.1:0")
+	readUntil(t, person, "Password: ")
+	theirs, err := os.OpenFile(terminalName(t, person), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	if err := service.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	readUntil(t, person, "postern daemon --user\r\n")
+	if exit := p.wait(); exit != 9 {
+		t.Errorf("exit code %d", exit)
+	}
+	if !echoes(t, theirs) {
+		t.Error("the terminal doesn't echo any more")
+	}
+}
+
+// terminalName is the program's end of a pseudo terminal.
+func terminalName(t *testing.T, person *os.File) string {
+	t.Helper()
+	conn, err := person.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var number uint32
+	if e := conn.Control(func(fd uintptr) { number, err = unix.IoctlGetUint32(int(fd), unix.TIOCGPTN) }); e != nil || err != nil {
+		t.Fatal(e, err)
+	}
+	return fmt.Sprintf("/dev/pts/%d", number)
 }
 
 func TestEditAgain(t *testing.T) {

@@ -164,6 +164,16 @@ func (t *screen) asking(ask prompt.Func) prompt.Func {
 	}
 }
 
+// cancelled says that the person didn't want to wait, on a line behind the "^C" that the
+// terminal shows.
+func (t *screen) cancelled() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.quiet {
+		fmt.Fprintln(t.out, "\nCancelled.")
+	}
+}
+
 func (t *screen) line(word string, r *client.Reason) {
 	if r == nil || t.reason == r.Message && t.state == client.Failed {
 		return
