@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	"gui":   {"client/localapi", "client/profile", "client/profile/formats", "client/prompt", "client/secret"},
 
 	"client":           {"ike", "ike/isakmp", "ike/pki", "client/token", "xauth", "xauth/otp", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client/profile", "client/prompt", "client/localapi"},
-	"client/diagnosis": {"client", "ike", "ike/isakmp", "tun", "tun/hostnet", "client/localapi", "client/profile", "client/prompt"},
+	"client/diagnosis": {"client", "ike", "ike/isakmp", "stamp", "tun", "tun/hostnet", "client/localapi", "client/profile", "client/prompt"},
 	"client/service":   {"client", "client/diagnosis", "client/localapi", "client/profile", "client/prompt", "tun/hostnet"},
 	"client/concentrator": {
 		"ike", "ike/isakmp", "ike/pki", "xauth", "xauth/otp", "stamp", "tun", "tun/esp", "tun/hostnet", "client/prompt", "client/concentrator/radius",

@@ -81,7 +81,8 @@ func TestMask(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"connected to 203.0.113.7:4500, then 203.0.113.7", "connected to public-1:4500, then public-1"},
 		{"2001:db8::7 and 198.51.100.1", "public-2 and public-3"},
-		{"192.168.1.1 10.0.0.0/8 127.0.0.1 fd00::1 fe80::1 100.64.0.1", "192.168.1.1 10.0.0.0/8 127.0.0.1 fd00::1 fe80::1 100.64.0.1"},
+		{"fe80::fc:ff:fe00:1/64", "public-4/64"},
+		{"192.168.1.1 10.0.0.0/8 127.0.0.1 fd00::1 100.64.0.1", "192.168.1.1 10.0.0.0/8 127.0.0.1 fd00::1 100.64.0.1"},
 		{"VPN.example.com, user alice.liddell of corp.acme.example", "gateway-1, user user-1 of domain-1"},
 		{"identity = \"staff-of-acme\"", "identity = \"identity-1\""},
 		{"alice.liddells are others", "alice.liddells are others"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,6 +53,9 @@ func TestProbeOfConcentrators(t *testing.T) {
 				if diff := cmp.Diff(c.aggressive, names(*r.AggressiveMode)); diff != "" {
 					t.Errorf("aggressive mode: %s", diff)
 				}
+			}
+			if !slices.ContainsFunc(r.Vendors, func(v localapi.ProbeVendor) bool { return strings.Contains(v.Name, "VPN 5000") }) {
+				t.Errorf("vendors %v", r.Vendors)
 			}
 			if r.OfflineGuessing != (c.aggressive != nil) || len(r.Ports) != 1 {
 				t.Errorf("%+v", r)

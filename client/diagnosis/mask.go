@@ -20,6 +20,9 @@ type mask struct {
 	public map[netip.Addr]string
 }
 
+// nobodys are names that tell nothing, or are words too.
+var nobodys = []string{"root", "nobody", "localhost"}
+
 type maskedName struct{ name, mask string }
 
 // newMask knows the names that may occur.
@@ -30,7 +33,7 @@ func newMask(s Subject, f *facts) *mask {
 		for _, n := range names {
 			n = strings.Trim(n, ". ")
 			known := slices.ContainsFunc(m.names, func(o maskedName) bool { return strings.EqualFold(o.name, n) })
-			if _, err := netip.ParseAddr(n); len(n) < 2 || known || err == nil || n == "root" || n == "localhost" {
+			if _, err := netip.ParseAddr(n); len(n) < 2 || known || err == nil || slices.Contains(nobodys, n) {
 				continue
 			}
 			counts[kind]++
@@ -126,9 +129,13 @@ func (m *mask) text(text string) string {
 
 var sharedSpace = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
 
-// isPublic says whether an address tells who somebody is.
+// isPublic says whether an address tells who somebody is. In a link-local one of IPv6
+// there may be a hardware address.
 func isPublic(a netip.Addr) bool {
 	a = a.Unmap()
+	if a.Is6() && a.IsLinkLocalUnicast() {
+		return true
+	}
 	return a.IsGlobalUnicast() && !a.IsPrivate() && !sharedSpace.Contains(a)
 }
 

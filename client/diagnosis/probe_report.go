@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"postern/client/localapi"
 	"postern/ike"
+	"postern/stamp"
 )
 
 // tell writes what was found into the report.
@@ -26,10 +28,18 @@ func (p *prober) tell() {
 	f := ike.FeaturesOf(p.vendorIDs)
 	r.XAuth, r.DPD, r.Unity, r.Fragmentation, r.NATTraversal = f.XAuth, f.DPD, f.Unity, f.Fragmentation, f.NATTraversal
 	for _, id := range p.vendorIDs[:min(len(p.vendorIDs), maxShownVendors)] {
-		r.Vendors = append(r.Vendors, localapi.ProbeVendor{ID: hex.EncodeToString(id[:min(len(id), 64)]), Name: ike.VendorIDName(id)})
+		r.Vendors = append(r.Vendors, localapi.ProbeVendor{ID: hex.EncodeToString(id[:min(len(id), 64)]), Name: vendorName(id)})
 	}
 	r.Profile = p.profileLines(f)
 	p.explain()
+}
+
+// vendorName is what a vendor ID stands for.
+func vendorName(id []byte) string {
+	if bytes.Equal(id, stamp.VendorID()) {
+		return "Compatible Systems VPN 5000 (STAMP)"
+	}
+	return ike.VendorIDName(id)
 }
 
 // maxShownVendors bounds a gateway's vendor IDs in a report.
