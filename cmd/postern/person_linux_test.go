@@ -190,6 +190,7 @@ func TestKeyring(t *testing.T) {
 	h.withKeyring()
 	h.runsService()
 	h.has("office", fmt.Sprintf(withoutSecrets, gatewayWith(t, "SaveSecrets = on")))
+	h.has("other", "gateway = \"192.0.2.1\"\nname = \"head office\"\n")
 	h.has("strict", fmt.Sprintf(withoutSecrets, gateway(t))+"secret = \"the group's key\"\n")
 	p, person := h.atTerminal("up", "strict", "--socks", "127.0.0.1:0")
 	readUntil(t, person, "Password: ")
@@ -220,6 +221,15 @@ func TestKeyring(t *testing.T) {
 	if exit := r.wait(); exit != 0 {
 		t.Errorf("run: exit code %d", exit)
 	}
+
+	set = h.postern("secret", "set", "other")
+	set.Stdin = strings.NewReader("hunter2")
+	if exit := set.finish(); exit != 0 {
+		t.Errorf("exit code %d", exit)
+	}
+	h.does(0, "secret", "list", "other").says("password")
+	h.does(0, "export", "other", "--with-secrets").says("hunter2")
+	h.does(0, "remove", "other", "-y").says("Forgot the password")
 
 	h.does(0, "secret", "forget", "office", "password").says("Forgot the password")
 	h.does(6, "up", "office", "--no-prompt")

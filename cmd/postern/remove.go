@@ -59,7 +59,7 @@ func removeProfile(out io.Writer, g globals, name string, yes bool) error {
 			return err
 		}
 	}
-	beside := besideProfile(path)
+	beside, account := besideProfile(path), called(name)
 	path, err := profile.Remove(name)
 	if err != nil {
 		return client.Explain(err)
@@ -71,7 +71,7 @@ func removeProfile(out io.Writer, g globals, name string, yes bool) error {
 		}
 		r.Removed = append(r.Removed, file)
 	}
-	kinds, err := secret.Forget(name)
+	kinds, err := secret.Forget(account)
 	if err != nil && !errors.Is(err, secret.ErrNone) {
 		fmt.Fprintln(os.Stderr, "postern: what your keyring has of it stays there:", err)
 	}

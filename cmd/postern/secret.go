@@ -109,6 +109,9 @@ func secretSet(out io.Writer, g globals, name, kind string, fd int) error {
 	if err != nil {
 		return err
 	}
+	if p != nil {
+		name = p.Name
+	}
 	values, err := givenSecrets(name, kind, fd)
 	if err != nil {
 		return err
@@ -201,6 +204,7 @@ func givenSecrets(name, kind string, fd int) (map[string][]byte, error) {
 const maxSecret = 4096
 
 func secretForget(out io.Writer, g globals, name string, kinds []string) error {
+	name = called(name)
 	if len(kinds) == 0 {
 		kinds = secret.Kinds
 	}
@@ -241,7 +245,7 @@ func secretList(out io.Writer, g globals, names []string) error {
 	}
 	kept := []keptSecret{}
 	for _, name := range names {
-		kinds, err := secret.List(name)
+		kinds, err := secret.List(called(name))
 		if err != nil {
 			return noKeyring(err)
 		}
