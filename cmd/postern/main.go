@@ -32,7 +32,7 @@ func verbs() []struct {
 		{"Connections:", []*cobra.Command{upCommand(), downCommand(), statusCommand(), logCommand()}},
 		{"Profiles:", []*cobra.Command{listCommand(), showCommand(), editCommand(), importCommand(), exportCommand(), removeCommand(), secretCommand()}},
 		{"To find out:", []*cobra.Command{probeCommand(), doctorCommand(), demoCommand()}},
-		{"For service managers and scripts:", []*cobra.Command{runCommand(), daemonCommand()}},
+		{"For service managers and scripts:", []*cobra.Command{runCommand(), daemonCommand(), profileCommand()}},
 		{"This program:", []*cobra.Command{completionCommand(), versionCommand()}},
 		{"", []*cobra.Command{workerCommand()}},
 	}

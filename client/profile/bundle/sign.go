@@ -27,6 +27,9 @@ func (k Key) String() string { return fmt.Sprintf("%016X", k.ID()) }
 // ErrNotVouched says that no pinned key vouches for a bundle.
 var ErrNotVouched = errors.New("no key that this machine's administrator pinned vouches for the bundle")
 
+// ErrKey says that a secret key isn't one, or that its password is wrong.
+var ErrKey = errors.New("the password is wrong, or this isn't a secret key of minisign's")
+
 // GenerateKey makes a pair of keys. The secret one is encrypted with a password, unless
 // that is empty; the caller clears it.
 func GenerateKey(password string) (public, secret []byte, err error) {
@@ -60,10 +63,10 @@ func Sign(data, secret []byte, password string) ([]byte, error) {
 	secret = bytes.TrimSpace(secret)
 	if minisign.IsEncrypted(secret) {
 		if key, err = minisign.DecryptKey(password, secret); err != nil {
-			return nil, errors.New("the password is wrong, or this isn't a secret key of minisign's")
+			return nil, ErrKey
 		}
 	} else if err := key.UnmarshalText(secret); err != nil {
-		return nil, errors.New("this isn't a secret key of minisign's")
+		return nil, ErrKey
 	}
 	r := minisign.NewReader(bytes.NewReader(data))
 	if _, err := io.Copy(io.Discard, r); err != nil {
