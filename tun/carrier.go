@@ -46,8 +46,14 @@ func (r *receiver) LastError() error { return r.hint.get() }
 
 // OnPathMTU makes f be told what routers say about datagrams that were too large
 // for them: whose, and how many octets an IP packet to there may have. It runs in
-// Serve's goroutine or in a sender's, so it has to be quick. nil: nobody. Linux only.
-func (r *receiver) OnPathMTU(f func(remote netip.Addr, mtu int)) {}
+// Serve's goroutine or in a sender's, so it has to be quick, and it is a hint as
+// LastError is. mtu 0: a router that doesn't say. The system's sockets hear it on
+// Linux only. Any goroutine may call it; the latest f counts.
+func (r *receiver) OnPathMTU(f func(remote netip.Addr, mtu int)) {
+	if s, ok := r.socket.(pathMTUSocket); ok {
+		s.OnPathMTU(f)
+	}
+}
 
 // Close closes the socket, which ends Serve. Any goroutine may call it, more than
 // once.

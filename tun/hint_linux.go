@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reported empties the socket's error queue, and returns the latest error in it
-// with the peer that it is about: "192.0.2.1:500: connection refused". nil: the
-// queue was empty. The queue must not be left: it takes room from datagrams.
-// ip(7), IP_RECVERR.
-func (s *socket) reported() error {
-	var latest error
+// hear empties the socket's error queue, of which the latest error with the peer that
+// it is about becomes the hint: "192.0.2.1:500: connection refused". What a router says
+// of packets that are too large goes to whoever asked for that, and is no error. false:
+// the queue was empty. It must not be left: it takes room from datagrams. ip(7),
+// IP_RECVERR.
+func (s *socket) hear() (any bool) {
 	oob := make([]byte, 512)
 	_ = s.raw.Control(func(fd uintptr) {
 		for {
@@ -22,16 +22,34 @@ func (s *socket) reported() error {
 			if err != nil {
 				return
 			}
-			if errno := extendedError(oob[:n]); errno != 0 {
-				latest = fmt.Errorf("%v: %w", sockaddr(to), errno)
+			e := extendedError(oob[:n])
+			switch peer, errno := sockaddr(to), syscall.Errno(e.Errno); {
+			case errno == 0:
+				continue
+			case errno == unix.EMSGSIZE:
+				if f := s.pathMTU.Load(); f != nil {
+					(*f)(peer.Addr().Unmap(), int(e.Info))
+				}
+			default:
+				s.hint.set(fmt.Errorf("%v: %w", peer, errno))
 			}
+			any = true
 		}
 	})
-	return latest
+	return any
 }
 
-// extendedError reads struct sock_extended_err, whose first field is the errno.
-func extendedError(oob []byte) syscall.Errno {
+// OnPathMTU is Carrier's.
+func (s *socket) OnPathMTU(f func(remote netip.Addr, mtu int)) {
+	s.pathMTU.Store(&f)
+	s.hearErrors()
+}
+
+// hearErrors has ICMP errors queued. ip(7), IP_RECVERR.
+func (s *socket) hearErrors() { _ = s.setOption(unix.IP_RECVERR, unix.IPV6_RECVERR, 1) }
+
+// extendedError finds struct sock_extended_err; one without errno: there is none.
+func extendedError(oob []byte) (e unix.SockExtendedErr) {
 	for len(oob) > 0 {
 		h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
 		if err != nil {
@@ -39,12 +57,12 @@ func extendedError(oob []byte) syscall.Errno {
 		}
 		isError := h.Level == unix.IPPROTO_IP && h.Type == unix.IP_RECVERR ||
 			h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_RECVERR
-		if isError && len(data) >= int(unsafe.Sizeof(unix.SockExtendedErr{})) {
-			return syscall.Errno((*unix.SockExtendedErr)(unsafe.Pointer(unsafe.SliceData(data))).Errno)
+		if isError && len(data) >= int(unsafe.Sizeof(e)) {
+			return *(*unix.SockExtendedErr)(unsafe.Pointer(unsafe.SliceData(data)))
 		}
 		oob = rest
 	}
-	return 0
+	return e
 }
 
 func sockaddr(a unix.Sockaddr) netip.AddrPort {

@@ -107,7 +107,11 @@ func (t *Tunnel) open(table *table, d *Datagram, now time.Duration) {
 		return
 	}
 	packet = packet[:h.length]
-	clampMSS(packet, &h, int(t.mtu.Load()))
+	t.large.received(packet, &h, now)
+	if t.echo.takes(packet, &h) {
+		return
+	}
+	clampMSS(packet, &h, t.limit(&h))
 	p.in.count(len(packet))
 	in.traffic.count(len(packet))
 	n := len(in.ready)

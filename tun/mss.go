@@ -8,6 +8,8 @@ import (
 const (
 	tcpHeaderLen = 20 // without options
 	tcpSYN       = 0x02
+	tcpRST       = 0x04
+	tcpACK       = 0x10
 
 	tcpOptionEnd = 0
 	tcpOptionNOP = 1

@@ -111,13 +111,37 @@ func (t *Tunnel) sealOne(table *table, buffer []byte, size int, now time.Duratio
 		out.traffic.drop(why, 1)
 		return
 	}
-	mtu := int(t.mtu.Load())
-	if mtu > 0 && len(packet) > mtu && h.dontFragment {
-		out.drop(p, tooBig, 1)
-		t.refuseTooBig(packet, &h, mtu)
+	mtu := t.limit(&h)
+	t.large.sent(packet, &h, mtu, now)
+	if mtu > 0 && len(packet) > mtu {
+		t.sealTooBig(p, packet, &h, mtu, now)
 		return
 	}
 	clampMSS(packet, &h, mtu)
+	t.sealFor(p, buffer, packet, now)
+}
+
+// sealTooBig refuses a packet that is larger than the MTU, or seals it in fragments
+// where that is allowed (RFC 4301, section 8.2.1).
+func (t *Tunnel) sealTooBig(p *Pair, packet []byte, h *header, mtu int, now time.Duration) {
+	out := &t.outbound
+	var fragments [][]byte
+	if !h.dontFragment {
+		fragments = fragmentIPv4(packet, mtu)
+	}
+	if fragments == nil {
+		out.drop(p, tooBig, 1)
+		t.refuseTooBig(packet, h, mtu)
+		return
+	}
+	for _, b := range fragments {
+		t.sealFor(p, b, b[headroom:], now)
+	}
+}
+
+// sealFor seals a packet that lies in buffer behind the headroom, for a pair.
+func (t *Tunnel) sealFor(p *Pair, buffer, packet []byte, now time.Duration) {
+	out := &t.outbound
 	if p != out.pair {
 		out.send(now)
 		out.pair = p

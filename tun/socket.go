@@ -21,6 +21,12 @@ type Socket interface {
 	Close() error
 }
 
+// pathMTUSocket is a Socket that hears what routers say of datagrams that were too
+// large: see Carrier's OnPathMTU.
+type pathMTUSocket interface {
+	OnPathMTU(f func(remote netip.Addr, mtu int))
+}
+
 // socketBuffer is what is asked for as the system's buffer of each direction, in
 // octets: 5,000 packets, some 100 ms at 600 Mbit/s.
 const socketBuffer = 7 << 20

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/net/ipv4"
@@ -27,6 +28,7 @@ type socket struct {
 	portless bool
 
 	hint     hint
+	pathMTU  atomic.Pointer[func(remote netip.Addr, mtu int)]
 	messages []ipv4.Message // of Read
 	writers  sync.Pool      // of *writer
 }
@@ -47,7 +49,7 @@ func newUDPSocket(conn *net.UDPConn, local netip.AddrPort, hints bool) (*socket,
 	}
 	s := &socket{conn: conn, raw: raw, local: local, ipv6: local.Addr().Is6()}
 	if hints {
-		_ = s.setOption(unix.IP_RECVERR, unix.IPV6_RECVERR, 1)
+		s.hearErrors()
 	}
 	return s, s.prepare()
 }
@@ -81,6 +83,11 @@ func (s *socket) prepare() error {
 		s.batch = ipv6.NewPacketConn(s.conn)
 	} else {
 		s.batch = ipv4.NewPacketConn(s.conn)
+	}
+	// Packets that fit the path are sent with DF, larger ones (of IKE, mostly) in
+	// fragments: so routers report, and nothing is lost. ip(7), IP_MTU_DISCOVER.
+	if err := s.setOption(unix.IP_MTU_DISCOVER, unix.IPV6_MTU_DISCOVER, unix.IP_PMTUDISC_WANT); err != nil {
+		return err
 	}
 	if s.wildcard() {
 		if err := s.setOption(unix.IP_PKTINFO, unix.IPV6_RECVPKTINFO, 1); err != nil {
@@ -121,8 +128,7 @@ func (s *socket) Read(in []Datagram) (int, error) {
 	ms := s.messages[:min(len(in), len(s.messages))]
 	n, err := s.batch.ReadBatch(ms, 0)
 	if err != nil {
-		if reported := s.reported(); reported != nil {
-			s.hint.set(reported)
+		if s.hear() {
 			return 0, nil
 		}
 		return 0, cause(err)
@@ -231,12 +237,14 @@ func (s *socket) writeAll(ms []ipv4.Message) error {
 		n, err := s.batch.WriteBatch(ms, 0)
 		switch {
 		case err == nil:
-			ms, again = ms[n:], true
+			if ms, again = ms[n:], true; len(ms) > 0 {
+				s.hear() // refused behind one that was sent: the system doesn't say so
+			}
 		case errors.Is(err, net.ErrClosed):
 			return err
 		case again:
 			again = false
-			s.hint.set(s.reported())
+			s.hear()
 		default:
 			ms, again = ms[1:], true
 			if first == nil {

@@ -29,6 +29,8 @@ type Tunnel struct {
 
 	inbound  inbound  // the pump of Deliver
 	outbound outbound // the pump of Serve
+	large    large    // what becomes of large packets
+	echo     echo     // of Echo
 
 	closed  atomic.Bool
 	serving atomic.Bool
@@ -51,9 +53,19 @@ func New(dev Device) *Tunnel {
 
 // SetMTU sets the largest inner packet, in octets, that fits the path when
 // sealed. TCP connections that begin from now on are told so in both directions;
-// larger packets that may not be fragmented are refused. The device isn't
-// changed. 0: no limit.
+// larger packets are fragmented, or refused if they may not be (RFC 1191, 8201).
+// IPv6 has 1280 at least, which each of its links carries: it's the outer packets
+// that are fragmented below that. The device isn't changed. 0: no limit.
 func (t *Tunnel) SetMTU(mtu int) { t.mtu.Store(int64(mtu)) }
+
+// limit is the MTU for a packet of that family.
+func (t *Tunnel) limit(h *header) int {
+	mtu := int(t.mtu.Load())
+	if mtu > 0 && h.dst.Is6() {
+		return max(mtu, leastIPv6)
+	}
+	return mtu
+}
 
 // OnStray makes f hear of ESP packets whose SPI is none of ours: a peer may not know
 // that we were started again, and anybody may have sent them. It runs in the

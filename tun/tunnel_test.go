@@ -485,7 +485,7 @@ func TestMTU(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.client.SetMTU(1000)
-		data := make([]byte, 1200)
+		data := make([]byte, 1300)
 
 		// TCP hears of the MTU on its way out.
 		l.clientDev.Inject(syn("10.9.0.2", "10.20.0.1", 2, 4, 0x05, 0xb4))
@@ -500,21 +500,29 @@ func TestMTU(t *testing.T) {
 			t.Errorf("SYN in: %x", got)
 		}
 
-		for _, big := range [][]byte{
-			withDF(udpPacket("10.9.0.2:7", "10.20.0.1:9", data)),
-			udpPacket("[fd00::2]:7", "[fd00:1::1]:9", data),
+		for _, test := range []struct {
+			big []byte
+			mtu uint16
+		}{
+			{withDF(udpPacket("10.9.0.2:7", "10.20.0.1:9", data)), 1000},
+			{udpPacket("[fd00::2]:7", "[fd00:1::1]:9", data), 1280}, // each link of IPv6 has that
 		} {
-			l.clientDev.Inject(slices.Clone(big))
+			l.clientDev.Inject(slices.Clone(test.big))
 			notices := arrived(l.clientDev)
 			if len(notices) != 1 || len(arrived(l.gatewayDev)) != 0 {
 				t.Fatalf("%d notices, want 1", len(notices))
 			}
-			checkNotice(t, notices[0], big)
+			checkNotice(t, notices[0], test.big, test.mtu)
 		}
-		// Without DF the outer packets are fragmented.
-		l.clientDev.Inject(udpPacket("10.9.0.2:7", "10.20.0.1:9", data))
+		l.clientDev.Inject(udpPacket("[fd00::2]:7", "[fd00:1::1]:9", data[:1232]))
 		if n := len(arrived(l.gatewayDev)); n != 1 {
-			t.Errorf("%d packets arrived, want 1", n)
+			t.Errorf("%d packets of 1280 octets arrived, want 1", n)
+		}
+		// Without DF it goes in fragments.
+		l.clientDev.Inject(udpPacket("10.9.0.2:7", "10.20.0.1:9", data))
+		fragments := arrived(l.gatewayDev)
+		if len(fragments) != 2 || len(fragments[0]) > 1000 || len(fragments[1]) > 1000 {
+			t.Errorf("%d fragments arrived, want 2", len(fragments))
 		}
 		if got := l.client.Stats().Out.Drops; got != (Drops{TooBig: 2}) {
 			t.Errorf("%+v", got)
@@ -522,9 +530,8 @@ func TestMTU(t *testing.T) {
 	})
 }
 
-// checkNotice checks an ICMP message about a packet that was too big for 1000
-// octets.
-func checkNotice(t *testing.T, notice, big []byte) {
+// checkNotice checks an ICMP message about a packet that was too big for the MTU.
+func checkNotice(t *testing.T, notice, big []byte, mtu uint16) {
 	t.Helper()
 	h, ok := parse(notice)
 	refused, _ := parse(big)
@@ -535,10 +542,10 @@ func checkNotice(t *testing.T, notice, big []byte) {
 	var head []byte
 	s := sum(0, icmp)
 	if h.dst.Is6() {
-		head = []byte{2, 0, icmp[2], icmp[3], 0, 0, 0x03, 0xe8}
+		head = []byte{2, 0, icmp[2], icmp[3], 0, 0, byte(mtu >> 8), byte(mtu)}
 		s += pseudoHeader(h.src, h.dst, protoICMPv6, len(icmp))
 	} else {
-		head = []byte{3, 4, icmp[2], icmp[3], 0, 0, 0x03, 0xe8}
+		head = []byte{3, 4, icmp[2], icmp[3], 0, 0, byte(mtu >> 8), byte(mtu)}
 		if checksum(notice[:ipv4HeaderLen]) != 0 {
 			t.Error("wrong IP checksum")
 		}
