@@ -18,27 +18,34 @@ func (u *UI) say(title string, size fyne.Size, content fyne.CanvasObject) {
 
 // closing gives a dialog a button that closes it, with the focus on it.
 func (u *UI) closing(d *dialog.CustomDialog, text string) {
-	b := &closeButton{close: d.Hide}
-	b.Text, b.OnTapped = text, d.Hide
-	b.ExtendBaseWidget(b)
+	b := newKeyButton(text, d.Hide, d.Hide)
 	d.SetButtons([]fyne.CanvasObject{b})
 	fyne.Do(func() { u.window.Canvas().Focus(b) }) // once it is shown
 }
 
-// closeButton is a button that Escape and Enter press too.
-type closeButton struct {
+// keyButton is a button of a dialog: Enter presses it, and Escape leaves the dialog.
+type keyButton struct {
 	widget.Button
-	close func()
+	escape func()
+}
+
+func newKeyButton(text string, press, escape func()) *keyButton {
+	b := &keyButton{escape: escape}
+	b.Text, b.OnTapped = text, press
+	b.ExtendBaseWidget(b)
+	return b
 }
 
 // TypedKey implements fyne.Focusable.
-func (b *closeButton) TypedKey(k *fyne.KeyEvent) {
+func (b *keyButton) TypedKey(k *fyne.KeyEvent) {
 	switch k.Name {
-	case fyne.KeyEscape, fyne.KeyReturn, fyne.KeyEnter:
-		b.close()
-		return
+	case fyne.KeyEscape:
+		b.escape()
+	case fyne.KeyReturn, fyne.KeyEnter:
+		b.OnTapped()
+	default:
+		b.Button.TypedKey(k)
 	}
-	b.Button.TypedKey(k)
 }
 
 // wrapped is a text of several lines that can be selected.

@@ -21,9 +21,10 @@ type question struct {
 	prompt prompt.Prompt
 	dialog *dialog.CustomDialog
 	fields []field
-	clock  *widget.Label // how long the gateway waits
-	fault  *widget.Label // what is wrong with the answers
-	save   *widget.Check // nil: nothing may be kept
+	first  fyne.Focusable // a button
+	clock  *widget.Label  // how long the gateway waits
+	fault  *widget.Label  // what is wrong with the answers
+	save   *widget.Check  // nil: nothing may be kept
 	done   func(answers map[string]localapi.Octets, keep bool)
 }
 
@@ -52,7 +53,11 @@ func newQuestion(tunnel string, p prompt.Prompt, mayKeep bool, hint string, w fy
 	for _, f := range p.Fields {
 		q.add(form, f)
 	}
-	box.Add(form)
+	if q.yesNo() {
+		box.Add(wrapped(prompt.Clean(p.Fields[0].Label, 100)))
+	} else {
+		box.Add(form)
+	}
 	if mayKeep {
 		q.save = widget.NewCheck(lang.L("Remember it in my keyring"), nil)
 		box.Add(q.save)
@@ -64,12 +69,36 @@ func newQuestion(tunnel string, p prompt.Prompt, mayKeep bool, hint string, w fy
 	}
 	box.Add(q.fault)
 	box.Add(q.clock)
-	ok := widget.NewButton(lang.L("Continue"), q.submit)
-	ok.Importance = widget.HighImportance
 	q.dialog = dialog.NewCustomWithoutButtons(p.Title, box, w)
-	q.dialog.SetButtons([]fyne.CanvasObject{widget.NewButton(lang.L("Cancel"), q.cancel), ok})
+	q.dialog.SetButtons(q.buttons())
 	q.tick(time.Now())
 	return q
+}
+
+// yesNo says that one yes or no is all that is asked: two buttons answer it.
+func (q *question) yesNo() bool { return len(q.fields) == 1 && q.fields[0].yes != nil }
+
+// buttons are those below a prompt. The first of them that fits has the focus where
+// there is nothing to type: never a yes that the prompt doesn't propose.
+func (q *question) buttons() []fyne.CanvasObject {
+	cancel := newKeyButton(lang.L("Cancel"), q.cancel, q.cancel)
+	if !q.yesNo() {
+		ok := newKeyButton(lang.L("Continue"), q.submit, q.cancel)
+		ok.Importance = widget.HighImportance
+		q.first = ok
+		return []fyne.CanvasObject{cancel, ok}
+	}
+	all := []fyne.CanvasObject{cancel}
+	q.first = cancel
+	for _, answer := range []string{lang.L("No"), lang.L("Yes")} {
+		b := newKeyButton(answer, func() { q.fields[0].yes.SetSelected(answer); q.submit() }, q.cancel)
+		if q.fields[0].yes.Selected == answer {
+			b.Importance = widget.HighImportance
+			q.first = b
+		}
+		all = append(all, b)
+	}
+	return all
 }
 
 func (q *question) add(form *widget.Form, f prompt.Field) {
@@ -105,7 +134,7 @@ func (q *question) add(form *widget.Form, f prompt.Field) {
 	q.fields = append(q.fields, e)
 }
 
-// show opens the dialog, with the focus in the first empty field.
+// show opens the dialog, with the focus in the first empty field, else on a button.
 func (q *question) show(w fyne.Window) {
 	q.dialog.Resize(fyne.NewSize(420, 0))
 	q.dialog.Show()
@@ -117,6 +146,7 @@ func (q *question) show(w fyne.Window) {
 			}
 		}
 	}
+	w.Canvas().Focus(q.first)
 }
 
 // tick shows how long the gateway still waits, in its last minutes.
