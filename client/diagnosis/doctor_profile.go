@@ -38,7 +38,7 @@ func (f *facts) profile(ctx context.Context, s Subject, p *profile.Profile) []lo
 	addresses, named := checkName(ctx, s, p)
 	checks = append(checks, named, checkAnswers(ctx, s, p, addresses, connected))
 	if len(addresses) > 0 {
-		checks = append(checks, f.checkMTU(addresses[0], connected))
+		checks = append(checks, f.checkMTU(reachable(addresses), connected))
 	}
 	return append(checks, f.checkOverlap(p, connected), f.checkIPv6(p, connected))
 }
@@ -134,7 +134,7 @@ func checkAnswers(ctx context.Context, s Subject, p *profile.Profile, addresses 
 	case len(addresses) == 0:
 		return topicAnswers.skip("Not asked, for want of an address.")
 	}
-	to := netip.AddrPortFrom(addresses[0], p.Gateway.Port)
+	to := netip.AddrPortFrom(reachable(addresses), p.Gateway.Port)
 	w, err := openWire(to.Addr())
 	if err != nil {
 		return topicAnswers.fail("Check your network.", "Nothing can be sent: %v.", err)

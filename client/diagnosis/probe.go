@@ -24,8 +24,8 @@ const (
 // Probe asks a gateway what it answers to, slowly: one datagram in flight, a minute
 // at most, and never more than the first message of an exchange. It needs no
 // privileges. Errors: *profile.Error for a host that can't be one, *localapi.Reason
-// for one without an address, or the network's. A gateway that doesn't answer is a
-// report.
+// for one that can't be found or sent anything, or the context's. A gateway that
+// doesn't answer is a report.
 func Probe(ctx context.Context, r localapi.ProbeRequest) (*localapi.ProbeReport, error) {
 	g, id, err := parseRequest(r)
 	if err != nil {
@@ -35,12 +35,13 @@ func Probe(ctx context.Context, r localapi.ProbeRequest) (*localapi.ProbeReport,
 	if err != nil {
 		return nil, notFound(g.Host, err)
 	}
-	w, err := openWire(addresses[0])
+	gateway := reachable(addresses)
+	w, err := openWire(gateway)
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
-	p := newProber(&asker{limits: politely, send: w.send, inbox: w.inbox, refusals: w.refusals}, netip.AddrPortFrom(addresses[0], g.Port), id)
+	p := newProber(&asker{limits: politely, send: w.send, inbox: w.inbox, refusals: w.refusals}, netip.AddrPortFrom(gateway, g.Port), id)
 	p.report.Host = g.String()
 	for _, a := range addresses {
 		p.report.Addresses = append(p.report.Addresses, a.String())
@@ -92,6 +93,18 @@ func resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	}
 	slices.SortStableFunc(all, func(a, b netip.Addr) int { return a.BitLen() - b.BitLen() })
 	return slices.Compact(all), nil
+}
+
+// reachable is the first address that there is a way to, or else the first. Nothing
+// is sent.
+func reachable(all []netip.Addr) netip.Addr {
+	for _, a := range all {
+		if c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, ikePort))); err == nil {
+			c.Close()
+			return a
+		}
+	}
+	return all[0]
 }
 
 // notFound says that a host has no address.
@@ -176,7 +189,10 @@ func (p *prober) run(parent context.Context) (*localapi.ProbeReport, error) {
 		p.note("Not everything was asked: a probe ends after %d datagrams, %d exchanges or %v.", p.datagrams, p.halfOpen, p.total)
 	case errors.Is(err, errClosed):
 	default:
-		return nil, err
+		return nil, &localapi.Reason{
+			Code: "network", Exit: localapi.ExitNetwork, Message: fmt.Sprintf("Nothing can be sent to %v from here.", p.to.Remote),
+			Try: "Check your network; postern doctor looks at this machine's.", Detail: err.Error(),
+		}
 	}
 	p.tell()
 	return p.report, nil

@@ -140,6 +140,9 @@ func (p *prober) askAggressive(ctx context.Context) error {
 		for _, g := range groups[:min(len(groups), 4)] {
 			for range reserved {
 				offered := without(inGroup(all, g), m.proposals())
+				if len(offered) == 0 {
+					break
+				}
 				a, err := p.ask(ctx, m, offered[:min(len(offered), maxTransforms/2)], withKey, sends)
 				if err != nil {
 					return ignoreClosed(err)

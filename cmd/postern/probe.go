@@ -136,7 +136,7 @@ func (t *probeTable) title(r *localapi.ProbeReport) {
 	}
 	fmt.Fprintln(t, t.colours.paint(bold, name))
 	if len(r.Addresses) > 1 {
-		t.row("addresses", strings.Join(r.Addresses, ", ")+"; the first was asked")
+		t.row("addresses", strings.Join(r.Addresses, ", "))
 	}
 	var ports []string
 	for _, p := range r.Ports {
