@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -193,7 +194,8 @@ func (h *host) plan(ctx context.Context, c Config, a *Applied, old *record) (*re
 	if err != nil {
 		return nil, err
 	}
-	r.Steps = slices.Concat([]step{planLink(link, c.MTU, old)}, addresses, gateway, routes)
+	ipv6 := slices.ContainsFunc(c.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() && !p.Addr().Is4In6() })
+	r.Steps = slices.Concat([]step{planLink(link, c.MTU, ipv6, old)}, addresses, gateway, routes)
 	dns, err := h.planDNS(ctx, c, index, a, old)
 	if err != nil {
 		return nil, err

@@ -359,6 +359,9 @@ func TestGuardAfterReboot(t *testing.T) {
 
 // As many networks, gateways and domains as anybody may push.
 func TestGuardLarge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("10,000 rules, twice")
+	}
 	isolate(t)
 	h := testHost(t, someResolvConf)
 	none := rules(t)

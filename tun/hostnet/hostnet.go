@@ -10,9 +10,21 @@
 //	names.go      names and addresses that a server sent, cleaned
 //	routes.go     which networks go into the tunnel: pure sums over prefixes
 //	state_linux.go  the state file
-//	apply_linux.go  Apply, SetGateway, Restore, Recover; owner_linux.go: whose state it is
+//	apply_linux.go  Apply, Restore, Recover; owner_linux.go: whose state it is
+//	update_linux.go Update, SetGateway, SetMTU: the difference between what is and what shall be
 //	link_linux.go, route_linux.go                         steps over netlink
 //	dns_linux.go, resolved_, resolvconf_, resolvfile_     steps for the resolver
+//
+// Beside that stand two things with lives of their own. [Protect] is the kill switch, which outlives tunnel and process:
+//
+//	guard.go, guard_linux.go                  what it is told, and its state file
+//	guard_rules_, guard_expr_, guard_names_   its nftables table; neighbours_linux.go: what leads nowhere
+//
+// [Watch] tells of changes that a tunnel has to follow, [WayTo] of the way to its gateway:
+//
+//	watch.go, watch_linux.go  when to tell; view_linux.go: what is compared; logind_linux.go: sleep
+//	watch_poll.go             systems where nothing tells
+//	way.go, way_linux.go      the way as if there were no tunnel
 package hostnet
 
 import (
@@ -29,7 +41,8 @@ type Config struct {
 	// network around it enters the tunnel only by Routes.
 	Addresses []netip.Prefix
 
-	// MTU of the TUN device in octets; 0 leaves it as it is.
+	// MTU of the TUN device in octets; 0 leaves it as it is. With an IPv6 address it is 1280 at least, for the kernel
+	// takes IPv6 off a link with less.
 	MTU int
 
 	// Routes go into the tunnel. 0.0.0.0/0 and ::/0 are installed as two halves, so that the default route that the

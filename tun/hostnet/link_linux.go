@@ -21,10 +21,16 @@ type linkStep struct {
 	AliasBefore string `json:"alias_before,omitempty"`
 }
 
-func planLink(link netlink.Link, mtu int, old *record) step {
+// leastIPv6 is the MTU below which the kernel takes IPv6 off a link (RFC 8200, section 5).
+const leastIPv6 = 1280
+
+func planLink(link netlink.Link, mtu int, ipv6 bool, old *record) step {
 	at := link.Attrs()
-	if mtu == 0 {
+	switch {
+	case mtu == 0:
 		mtu = at.MTU
+	case ipv6:
+		mtu = max(mtu, leastIPv6)
 	}
 	s := &linkStep{at.Index, at.Name, mtu, at.MTU, at.Flags&net.FlagUp != 0, at.Alias}
 	for _, o := range old.Steps {

@@ -53,11 +53,13 @@ func (a *Applied) SetGateway(ctx context.Context, gateway netip.Addr) error {
 	})
 }
 
-// SetMTU sets the MTU of the TUN device, in octets; its routes follow. Below 1280 the kernel takes IPv6 off the device: a
-// caller with IPv6 inside doesn't go there.
+// SetMTU sets the MTU of the TUN device, in octets; its routes follow. With an IPv6 address of ours it is 1280 at least.
 func (a *Applied) SetMTU(mtu int) error {
 	return a.again().change(context.Background(), func(old *record) ([]step, error) {
 		steps := slices.Clone(old.Steps)
+		if slices.ContainsFunc(steps, func(s step) bool { return s.Address != nil && s.Address.Address.Addr().Is6() }) {
+			mtu = max(mtu, leastIPv6)
+		}
 		for i, s := range steps {
 			if s.Link != nil {
 				link := *s.Link
