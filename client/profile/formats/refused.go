@@ -14,6 +14,8 @@ const (
 	legacyOnly = ", and knows neither XAuth nor Mode Config"
 )
 
+var bundleMark = regexp.MustCompile(`(?m)^[ \t]*\[profiles[.\]]`)
+
 var refused = []importer{
 	{
 		name: "wireguard",
@@ -26,6 +28,11 @@ var refused = []importer{
 		name:      "openvpn",
 		recognise: func(f *text) bool { return openVPN.MatchString(f.body) && openVPNRemote.MatchString(f.body) },
 		refuse:    "this is an OpenVPN configuration" + elsewhere + "use OpenVPN's own program",
+	},
+	{
+		name:      "bundle",
+		recognise: func(f *text) bool { return bundleMark.MatchString(f.body) && f.hasKey("bundle") && f.hasKey("serial") },
+		refuse:    "this is an organisation's bundle of profiles, which only installs for all people of a machine, when its signature is right. An administrator does that: postern profile install FILE",
 	},
 	{
 		name:      "pbk",
