@@ -10,6 +10,10 @@
 //	probe_ikev2.go      one question in the words of RFC 7296
 //	probe_report.go     what was found, and what it may mean
 //	probe_profile.go    the lines of a profile that fit the answers
-//	doctor.go           Doctor: the checks
+//	doctor.go           Doctor; doctor_machine.go, doctor_profile.go and
+//	                    doctor_tunnel.go its checks, pure but for what they ask
+//	facts.go            what the machine shows of itself; facts_*.go and
+//	                    resolver_linux.go read it
 //	bundle.go           what a person gives to others, without secrets
+//	mask.go             and without names
 package diagnosis
