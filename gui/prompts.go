@@ -53,10 +53,11 @@ func newQuestion(tunnel string, p prompt.Prompt, mayKeep bool, hint string, w fy
 	for _, f := range p.Fields {
 		q.add(form, f)
 	}
-	if q.yesNo() {
-		box.Add(wrapped(prompt.Clean(p.Fields[0].Label, 100)))
-	} else {
+	switch {
+	case !q.yesNo():
 		box.Add(form)
+	case p.Message == "" || p.Fields[0].Label != "Answer": // the gateway's text is a question
+		box.Add(wrapped(prompt.Clean(p.Fields[0].Label, 100)))
 	}
 	if mayKeep {
 		q.save = widget.NewCheck(lang.L("Remember it in my keyring"), nil)
