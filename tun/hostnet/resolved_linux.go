@@ -89,11 +89,22 @@ func (s *resolvedStep) do(ctx context.Context, h *host) error {
 			return err
 		}
 		err := call("SetLinkDefaultRoute", int32(s.Link), all)
-		if isDBus(err, "org.freedesktop.DBus.Error.UnknownMethod") {
-			return nil // systemd before 240: the domains say it all
+		if err != nil && !isDBus(err, "org.freedesktop.DBus.Error.UnknownMethod") { // systemd before 240: the domains say it all
+			return err
 		}
-		return err
+		s.suit(call)
+		return nil
 	})
+}
+
+// suit turns off what servers inside a tunnel rarely have, though the host's own may be set to insist on it, and what asks
+// neighbours that a tunnel doesn't have. Answers from before the tunnel are forgotten: a name that wasn't there may be now.
+// Old versions know only some of this; names are found all the same.
+func (s *resolvedStep) suit(call func(string, ...any) error) {
+	for _, setting := range []string{"SetLinkDNSSEC", "SetLinkDNSOverTLS", "SetLinkLLMNR", "SetLinkMulticastDNS"} {
+		_ = call(setting, int32(s.Link), "no")
+	}
+	_ = call("FlushCaches")
 }
 
 // undo makes the service forget the link. Where the service or the link is gone there is nothing to forget.
@@ -103,6 +114,7 @@ func (s *resolvedStep) undo(h *host) error {
 	}
 	return h.resolved(context.Background(), func(call func(string, ...any) error) error {
 		err := call("RevertLink", int32(s.Link))
+		_ = call("FlushCaches") // of names that are inside alone
 		if isDBus(err, "org.freedesktop.resolve1.NoSuchLink", "org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner") {
 			return nil
 		}

@@ -302,6 +302,20 @@ func (f *fakeResolved) SetLinkDefaultRoute(_ int32, on bool) *dbus.Error {
 	return f.call("SetLinkDefaultRoute", " %t", on)
 }
 
+func (f *fakeResolved) SetLinkDNSSEC(_ int32, mode string) *dbus.Error {
+	return f.call("SetLinkDNSSEC", " %s", mode)
+}
+
+func (f *fakeResolved) SetLinkLLMNR(_ int32, mode string) *dbus.Error {
+	return f.call("SetLinkLLMNR", " %s", mode)
+}
+
+func (f *fakeResolved) SetLinkMulticastDNS(_ int32, mode string) *dbus.Error {
+	return f.call("SetLinkMulticastDNS", " %s", mode)
+}
+
+func (f *fakeResolved) FlushCaches() *dbus.Error { return f.call("FlushCaches", "") }
+
 func (f *fakeResolved) RevertLink(int32) *dbus.Error { return f.call("RevertLink", "") }
 
 // What the clients of a bus may do; nothing is not even an answer to their greeting.
@@ -362,6 +376,8 @@ func TestResolved(t *testing.T) {
 	_, err = conn.RequestName(resolvedName, dbus.NameFlagDoNotQueue)
 	check(t, err)
 
+	suits := []string{"SetLinkDNSSEC no", "SetLinkLLMNR no", "SetLinkMulticastDNS no", "FlushCaches"} // and no SetLinkDNSOverTLS, as before 239
+	ends := []string{"RevertLink", "FlushCaches"}
 	everything := []string{
 		"SetLinkDNS [{2 [10 20 0 53]}]",
 		"SetLinkDomains [{corp.example false} {. true}]",
@@ -375,26 +391,26 @@ func TestResolved(t *testing.T) {
 		want     []string
 		wantFail bool
 	}{
-		{name: "everything", want: append(slices.Clone(everything), "RevertLink")},
+		{name: "everything", want: slices.Concat(everything, suits, ends)},
 		{
 			name: "split", split: []string{"intern.example", "lab.example"},
-			want: []string{
+			want: slices.Concat([]string{
 				everything[0],
 				"SetLinkDomains [{corp.example false} {intern.example true} {lab.example true}]",
-				"SetLinkDefaultRoute false", "RevertLink",
-			},
+				"SetLinkDefaultRoute false",
+			}, suits, ends),
 		},
 		{
 			name: "an old systemd", fail: "SetLinkDefaultRoute", err: dbus.NewError("org.freedesktop.DBus.Error.UnknownMethod", nil),
-			want: append(slices.Clone(everything), "RevertLink"),
+			want: slices.Concat(everything, suits, ends),
 		},
 		{
 			name: "refused", fail: "SetLinkDomains", err: dbus.NewError("org.freedesktop.DBus.Error.AccessDenied", []any{"no"}),
-			want: append(slices.Clone(everything[:2]), "RevertLink"), wantFail: true,
+			want: slices.Concat(everything[:2], ends), wantFail: true,
 		},
 		{
 			name: "the link is gone", fail: "RevertLink", err: dbus.NewError("org.freedesktop.resolve1.NoSuchLink", nil),
-			want: append(slices.Clone(everything), "RevertLink"),
+			want: slices.Concat(everything, suits, ends),
 		},
 	} {
 		// No t.Run: it would be on another thread, outside the namespace.

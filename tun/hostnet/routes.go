@@ -40,6 +40,21 @@ func Plan(pushed, configured, exclude []netip.Prefix, defaultRoute bool) (routes
 	return routes, rule
 }
 
+// WithServers adds a host route to each name server that a tunnel's networks leave out: names of the inside are asked of
+// servers inside, though a gateway often doesn't list their network. Where nothing enters the tunnel nothing is added.
+func WithServers(routes []netip.Prefix, servers []netip.Addr) []netip.Prefix {
+	if len(routes) == 0 {
+		return nil
+	}
+	all := slices.Clone(routes)
+	for _, a := range servers {
+		if a = a.Unmap(); a.IsValid() {
+			all = append(all, netip.PrefixFrom(a, a.BitLen()))
+		}
+	}
+	return tidy(all)
+}
+
 // count says how many networks there are, or that they are everything.
 func count(ps []netip.Prefix) string {
 	switch {

@@ -211,3 +211,21 @@ func TestClean(t *testing.T) {
 		}
 	}
 }
+
+func TestWithServers(t *testing.T) {
+	for _, tt := range []struct{ routes, servers, want string }{
+		{"10.99.0.0/16", "10.20.0.53 10.99.0.53 ::ffff:10.20.0.54 2001:db8::53", "10.20.0.53/32 10.20.0.54/32 10.99.0.0/16 2001:db8::53/128"},
+		{"0.0.0.0/0", "10.20.0.53", "0.0.0.0/0"},
+		{"10.99.0.0/16", "", "10.99.0.0/16"},
+		{"", "10.20.0.53", ""},
+	} {
+		var servers []netip.Addr
+		for s := range strings.FieldsSeq(tt.servers) {
+			servers = append(servers, netip.MustParseAddr(s))
+		}
+		got := WithServers(prefixes(tt.routes), append(servers, netip.Addr{}))
+		if diff := cmp.Diff(tt.want, list(got)); diff != "" {
+			t.Errorf("%s with %s (-want +got)\n%s", tt.routes, tt.servers, diff)
+		}
+	}
+}
