@@ -308,7 +308,7 @@ func TestInstall(t *testing.T) {
 
 	// A key that isn't pinned, and one that is another publisher's.
 	second, secret := keys(t)
-	m.secret, secret = secret, m.secret
+	m.secret = secret
 	expect(m.install(6, ours()[0], ours()[2]), "no key that this machine's administrator pinned vouches")
 	m.Keys = append(m.Keys, second)
 	expect(m.install(6, ours()[0], ours()[2]), "which is still pinned: two publishers want one name")
