@@ -31,6 +31,8 @@ type child struct {
 	due   chan struct{} // holds a value when it must be renewed at once
 	gone  chan struct{} // closed when it is removed
 	once  sync.Once
+	spent chan struct{} // closed when it has carried all that it may
+	all   sync.Once
 
 	// Guarded by session.mu.
 	active  bool      // sends, unless a newer one does
@@ -157,7 +159,7 @@ func (s *session) install(p *phase1, c *ike.Child, remote ike.Selector) (*child,
 	}
 	// Without its monotonic clock, which stands still while some systems sleep.
 	now := time.Now().Round(0)
-	made := &child{Child: c, since: now, woken: make(chan struct{}, 1), due: make(chan struct{}, 1), gone: make(chan struct{})}
+	made := &child{Child: c, since: now, woken: make(chan struct{}, 1), due: make(chan struct{}, 1), gone: make(chan struct{}), spent: make(chan struct{})}
 	made.under.Store(p)
 	made.pair = &tun.Pair{
 		In: in, Out: out, Local: []tun.Selector{tun.Selector(c.Local)}, Remote: s.behind(remote),

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -52,7 +53,7 @@ func (s *session) keep(c *child) {
 			break
 		}
 		tried = true
-		made, err := s.makeChild(s.ctx, []ike.ESPProposal{c.Proposal}, c.Local, c.Remote)
+		made, err := s.remakeOf(c)
 		if err == nil {
 			s.log.Info("ESP renewed", "old", spiName(c.InboundSPI), "new", spiName(made.InboundSPI))
 			break
@@ -71,6 +72,21 @@ func (s *session) keep(c *child) {
 	s.bereaved(errors.New("the last ESP SA expired and the gateway made no new one"))
 }
 
+// remakeOf makes another child for the same traffic, until the one that there is has
+// carried all that it may.
+func (s *session) remakeOf(c *child) (*child, error) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	s.tasks.Go(func() {
+		select {
+		case <-c.spent:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return s.makeChild(ctx, []ike.ESPProposal{c.Proposal}, c.Local, c.Remote)
+}
+
 // waitDue waits until it is time to renew a child; false: it needn't be any more.
 func (s *session) waitDue(c *child, at time.Time) bool {
 	var timer <-chan time.Time
@@ -83,6 +99,8 @@ func (s *session) waitDue(c *child, at time.Time) bool {
 	case <-timer:
 		return true
 	case <-c.due:
+		return true
+	case <-c.spent:
 		return true
 	case <-c.gone:
 		return false
@@ -102,6 +120,8 @@ func (s *session) waitOver(c *child) bool {
 	select {
 	case <-timer:
 		return true
+	case <-c.spent:
+		return true
 	case <-c.gone:
 		return false
 	case <-s.ctx.Done():
@@ -110,6 +130,11 @@ func (s *session) waitOver(c *child) bool {
 }
 
 func (s *session) expired(c *child) bool {
+	select {
+	case <-c.spent:
+		return true
+	default:
+	}
 	return !c.expires.IsZero() && !time.Now().Round(0).Before(c.expires)
 }
 
@@ -130,6 +155,7 @@ func (s *session) spend() {
 	renewed := make(map[flow]int)
 	for i := len(s.children) - 1; i >= 0; i-- {
 		c := s.children[i]
+		s.exhaust(c, now)
 		if c.renewed {
 			f := c.flow()
 			f.group = 0
@@ -153,6 +179,19 @@ func (s *session) spend() {
 		if s.remove(c) {
 			_ = s.current().sa.DeleteChild(c.InboundSPI)
 		}
+	}
+}
+
+// exhaust ends a child that has carried what both ends allow it, once its renewal has
+// had the time to succeed. s.mu is held.
+func (s *session) exhaust(c *child, now time.Time) {
+	n := c.pair.Stats()
+	switch {
+	case c.LifeOctets == 0 || max(n.In.Octets, n.Out.Octets) < c.LifeOctets:
+	case c.asked.IsZero() && c.renewed:
+		c.asked = now
+	case !c.asked.IsZero() && now.Sub(c.asked) > rekeyPause:
+		c.all.Do(func() { close(c.spent) })
 	}
 }
 

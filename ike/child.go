@@ -46,9 +46,11 @@ type ChildConfig struct {
 	Proposals []ESPProposal // strongest first
 	Group     isakmp.Group  // of perfect forward secrecy, 0 for none
 	Lifetime  time.Duration
-	Local     Selector // an invalid prefix: no ID payloads, host to host
-	Remote    Selector
-	Ride      *Ride // if not nil, what else the last two messages carry
+	// LifeOctets is a life in octets beside that, told in whole kilobytes; 0: none.
+	LifeOctets uint64
+	Local      Selector // an invalid prefix: no ID payloads, host to host
+	Remote     Selector
+	Ride       *Ride // if not nil, what else the last two messages carry
 
 	// NewSPI gives the SPI that we'll receive on; nil: a random one.
 	NewSPI func() uint32
@@ -95,7 +97,7 @@ type Child struct {
 	Inbound, Outbound       ChildKeys
 	Local, Remote           Selector
 	Lifetime                time.Duration // the shorter of both ends'; 0: none
-	LifeOctets              uint64        // the peer's; 0: none
+	LifeOctets              uint64        // likewise
 	Initiator               bool
 }
 
@@ -227,7 +229,7 @@ func (q *quick) child() (*Child, error) {
 		InboundSPI: q.ourSPI, OutboundSPI: q.theirSPI,
 		Inbound: keys(q.ourSPI), Outbound: keys(q.theirSPI),
 		Local: q.local, Remote: q.remote,
-		Lifetime: shorter(q.cfg.Lifetime, q.chosen.life), LifeOctets: q.chosen.kbytes * 1024,
+		Lifetime: shorter(q.cfg.Lifetime, q.chosen.life), LifeOctets: shorter(q.cfg.LifeOctets, q.chosen.kbytes*1024),
 		Initiator: q.initiator,
 	}
 	return c, nil

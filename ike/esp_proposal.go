@@ -74,6 +74,7 @@ func (p ESPProposal) transform(number uint8, c *ChildConfig, mode isakmp.Encapsu
 			isakmp.TV(isakmp.ESPAttrLifeType, isakmp.LifeSeconds),
 			isakmp.Number(isakmp.ESPAttrLifeDuration, uint32(c.Lifetime/time.Second)))
 	}
+	as = append(as, lifeKilobytes(c.LifeOctets)...)
 	if c.Group != 0 {
 		as = append(as, isakmp.TV(isakmp.ESPAttrGroup, uint16(c.Group)))
 	}

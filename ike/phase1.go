@@ -415,7 +415,7 @@ func (p *phase1) ourLifetime() []isakmp.Payload {
 		return nil
 	}
 	spi := append(append([]byte(nil), p.link.ckyI[:]...), p.link.ckyR[:]...)
-	return []isakmp.Payload{lifetimeNotice(isakmp.ProtoISAKMP, spi, p.life)}
+	return []isakmp.Payload{lifetimeNotice(isakmp.ProtoISAKMP, spi, p.life, 0)}
 }
 
 // refuse tells a peer in clear why its first message isn't answered.

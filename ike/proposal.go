@@ -112,16 +112,31 @@ func readPhase1(t isakmp.Transform) (r phase1Transform, err error) {
 }
 
 // lifetimeNotice is the RESPONDER-LIFETIME payload that tells an initiator of a
-// shorter life time than it offered (RFC 2407, section 4.6.3.1).
-func lifetimeNotice(protocol isakmp.ProtocolID, spi []byte, life time.Duration) isakmp.Payload {
+// shorter life than it offered, in time and octets; 0 is none (RFC 2407, section
+// 4.6.3.1).
+func lifetimeNotice(protocol isakmp.ProtocolID, spi []byte, life time.Duration, octets uint64) isakmp.Payload {
+	var as []isakmp.Attribute
+	if life > 0 {
+		as = append(as,
+			isakmp.TV(isakmp.ESPAttrLifeType, isakmp.LifeSeconds),
+			isakmp.Number(isakmp.ESPAttrLifeDuration, uint32(life/time.Second)))
+	}
 	n := isakmp.Notify{
 		DOI: isakmp.DOIIPsec, Protocol: protocol, SPI: spi, Type: isakmp.NotifyResponderLifetime,
-		Data: isakmp.AppendAttributes(nil, []isakmp.Attribute{
-			isakmp.TV(isakmp.ESPAttrLifeType, isakmp.LifeSeconds),
-			isakmp.Number(isakmp.ESPAttrLifeDuration, uint32(life/time.Second)),
-		}),
+		Data: isakmp.AppendAttributes(nil, append(as, lifeKilobytes(octets)...)),
 	}
 	return isakmp.Payload{Type: isakmp.PayloadNotify, Body: n.Marshal()}
+}
+
+// lifeKilobytes are the attributes of an ESP SA's life in octets; 0: none.
+func lifeKilobytes(octets uint64) []isakmp.Attribute {
+	if octets < 1024 {
+		return nil
+	}
+	return []isakmp.Attribute{
+		isakmp.TV(isakmp.ESPAttrLifeType, isakmp.LifeKilobytes),
+		isakmp.Number(isakmp.ESPAttrLifeDuration, uint32(min(octets/1024, 1<<32-1))),
+	}
 }
 
 // seconds is a life time, cut to ten years.

@@ -259,8 +259,9 @@ func (q *quick) takeOffer(ctx context.Context, m *isakmp.Message) ([]isakmp.Payl
 	if !offer.NoIDs {
 		answer = append(answer, q.ids()...)
 	}
-	if life := shorter(q.cfg.Lifetime, q.chosen.life); life != q.chosen.life {
-		answer = append(answer, lifetimeNotice(isakmp.ProtoESP, uint32b(q.ourSPI), life))
+	life, octets := shorter(q.cfg.Lifetime, q.chosen.life), shorter(q.cfg.LifeOctets, q.chosen.kbytes*1024)
+	if life != q.chosen.life || octets != q.chosen.kbytes*1024 {
+		answer = append(answer, lifetimeNotice(isakmp.ProtoESP, uint32b(q.ourSPI), life, octets))
 	}
 	return q.answer(answer)
 }

@@ -195,6 +195,8 @@ func TestResponderLifetimeInQuickMode(t *testing.T) {
 		{"shorter", life(isakmp.TV(1, 1), isakmp.TV(2, 600)), 10 * time.Minute, 0},
 		{"longer", life(isakmp.TV(1, 1), isakmp.TLV(2, []byte{0, 1, 0, 0})), time.Hour, 0},
 		{"kilobytes", life(isakmp.TV(1, 2), isakmp.TV(2, 5000)), time.Hour, 5000 << 10},
+		{"kilobytes in three octets", life(isakmp.TV(1, 2), isakmp.TLV(2, []byte{0x46, 0x50, 0x00})), time.Hour, 4608000 << 10},
+		{"both", life(isakmp.TV(1, 2), isakmp.TV(2, 7), isakmp.TV(1, 1), isakmp.TLV(2, []byte{0, 0, 2, 88})), 10 * time.Minute, 7 << 10},
 		{"a type without duration", life(isakmp.TV(1, 2)), time.Hour, 0},
 		{"broken", notify(isakmp.ProtoESP, nil, isakmp.NotifyResponderLifetime, []byte{0, 1, 0, 9}), time.Hour, 0},
 	}

@@ -71,7 +71,7 @@ func (c *client) quick(ctx context.Context, sa *ike.SA, o ike.QuickOffer) (*ike.
 	}
 	var made *child
 	return &ike.ChildConfig{
-		Proposals: c.group.Transform, Group: c.group.PFS, Lifetime: c.group.Lifetime,
+		Proposals: c.group.Transform, Group: c.group.PFS, Lifetime: c.group.Lifetime, LifeOctets: c.group.Octets,
 		Local: local, Remote: remote, Ride: c.ride(sa),
 		Install: func(k *ike.Child) (err error) {
 			made, err = c.install(k)

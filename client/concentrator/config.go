@@ -71,6 +71,7 @@ type Group struct {
 	Transform []ike.ESPProposal // strongest first
 	PFS       isakmp.Group      // 0: as the client likes
 	Lifetime  time.Duration     // of a child SA
+	Octets    uint64            // a child SA may carry in a direction; 0: any number
 	Idle      time.Duration     // without traffic a session ends; 0: it doesn't
 
 	ModeConfig     ModeConfig

@@ -157,6 +157,14 @@ var groupKeys = keysOf(
 	key[Group]{"ExcludeIPNet", true, func(g *Group, v string) error { return network(&g.Exclude, v) }},
 	key[Group]{"Banner", false, func(g *Group, v string) error { return text(&g.Banner, v) }},
 	key[Group]{"Lifetime", false, func(g *Group, v string) error { return seconds(&g.Lifetime, v) }},
+	key[Group]{"LifeKilobytes", false, func(g *Group, v string) error {
+		n, err := strconv.ParseUint(v, 10, 32)
+		if err != nil || n == 0 {
+			return fmt.Errorf("%q: wants a number of kilobytes (1024 octets)", v)
+		}
+		g.Octets = n << 10
+		return nil
+	}},
 	key[Group]{"ModeConfig", false, func(g *Group, v string) error {
 		for m := ModeConfigPull; m <= ModeConfigOff; m++ {
 			if strings.EqualFold(v, m.String()) {

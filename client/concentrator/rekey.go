@@ -71,7 +71,8 @@ func (g *Gateway) DeleteChildren(user string) error {
 func (c *client) renew(ctx context.Context, old *child) error {
 	var made *child
 	_, err := c.sa.Quick(ctx, ike.ChildConfig{
-		Proposals: c.group.Transform, Group: c.group.PFS, Lifetime: c.group.Lifetime, Local: old.local, Remote: old.remote,
+		Proposals: c.group.Transform, Group: c.group.PFS, Lifetime: c.group.Lifetime, LifeOctets: c.group.Octets,
+		Local: old.local, Remote: old.remote,
 		Install: func(k *ike.Child) (err error) {
 			made, err = c.install(k)
 			k.Forget()
