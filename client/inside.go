@@ -216,6 +216,9 @@ func (in *inside) serveProxy(p *proxy.Server) {
 func (s *session) applyHost(ctx context.Context) error {
 	p, a, in, policy := s.profile, s.assigned.Load(), s.inside, s.policy.Load()
 	routes, rule := hostnet.Plan(a.Networks, p.Networks, union(a.Exclude, p.Exclude), p.DefaultRoute)
+	if len(p.DNSServers) == 0 { // else they may be outside on purpose
+		routes = hostnet.WithServers(routes, s.nameServers())
+	}
 	routes = s.carried(routes)
 	// Cisco's gateways say that it may; others know no such word.
 	save := a.SavePassword || policy == nil && !s.current().sa.Info().Unity

@@ -46,14 +46,18 @@ func (s *session) followMTU() {
 	defer path.Close()
 	s.inside.path.Store(path)
 	defer s.inside.path.CompareAndSwap(path, nil)
+	reported := func(remote netip.Addr, mtu int) {
+		if remote == s.gateway.Addr() {
+			path.Reported(mtu)
+		}
+	}
 	for _, c := range []*tun.Carrier{s.carrier, s.floated} {
 		if c != nil {
-			c.OnPathMTU(func(remote netip.Addr, mtu int) {
-				if remote == s.gateway.Addr() {
-					path.Reported(mtu)
-				}
-			})
+			c.OnPathMTU(reported)
 		}
+	}
+	if s.raw != nil {
+		s.raw.OnPathMTU(reported)
 	}
 	s.setMTU(path.MTU())
 	for {
