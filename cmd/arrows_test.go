@@ -38,9 +38,10 @@ var arrows = map[string][]string{
 	"tun":             {"tun/esp"},
 	"client/localapi": {"client/prompt"},
 
-	"xauth": {"ike", "ike/isakmp", "xauth/otp", "client/prompt"},
-	"stamp": {"ike", "ike/isakmp", "client/prompt"},
-	"gui":   {"client/localapi", "client/profile", "client/profile/formats", "client/prompt", "client/secret"},
+	"xauth":         {"ike", "ike/isakmp", "xauth/otp", "client/prompt"},
+	"stamp":         {"ike", "ike/isakmp", "client/prompt"},
+	"client/person": {"client/localapi", "client/profile", "client/profile/formats", "client/secret"},
+	"gui":           {"client/localapi", "client/person", "client/profile", "client/profile/formats", "client/prompt", "client/secret"},
 
 	"client":           {"ike", "ike/isakmp", "ike/pki", "client/token", "xauth", "xauth/otp", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client/profile", "client/prompt", "client/localapi"},
 	"client/diagnosis": {"client", "ike", "ike/isakmp", "stamp", "tun", "tun/hostnet", "client/localapi", "client/profile", "client/prompt"},
@@ -55,7 +56,7 @@ var arrows = map[string][]string{
 	"cmd": {},
 	"cmd/postern": {
 		"ike", "ike/isakmp", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client", "client/concentrator",
-		"client/diagnosis", "client/localapi", "client/profile", "client/profile/formats", "client/profile/bundle", "client/prompt", "client/secret", "client/service", "client/concentrator/radiusserver",
+		"client/diagnosis", "client/localapi", "client/profile", "client/profile/formats", "client/profile/bundle", "client/person", "client/prompt", "client/secret", "client/service", "client/concentrator/radiusserver",
 	},
 	"cmd/postern-gui":  {"gui", "client/localapi"},
 	"cmd/concentrator": {"client/concentrator"},

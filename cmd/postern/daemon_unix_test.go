@@ -290,7 +290,7 @@ func TestDemoDaemon(t *testing.T) {
 
 // answerAll connects a profile of the demo's and types what its user would, reading the
 // token's codes where the daemon shows them.
-func answerAll(t *testing.T, h *person, daemon *program, name string, typed []string) {
+func answerAll(t *testing.T, h *human, daemon *program, name string, typed []string) {
 	t.Helper()
 	api := localapi.New(filepath.Join(h.home, "postern.sock"))
 	defer api.Close()

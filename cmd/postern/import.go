@@ -16,6 +16,7 @@ import (
 
 	"postern/client"
 	"postern/client/localapi"
+	"postern/client/person"
 	"postern/client/profile"
 	"postern/client/profile/formats"
 	"postern/client/prompt"
@@ -86,10 +87,18 @@ func importFiles(out io.Writer, names []string, f *importFlags) error {
 		}
 		result.Profiles[0].Profile.Name = f.name
 	}
-	i := importing{importFlags: f, folder: profile.UserFolder(), keyring: secret.Available() == nil}
+	i := importing{
+		importFlags: f,
+		store:       person.Store{Folder: profile.UserFolder(), Keyring: secret.Available() == nil, DryRun: f.dryRun, Replace: f.replace},
+	}
 	var stored []*storedProfile
 	for n := range result.Profiles {
-		stored = append(stored, i.one(&result.Profiles[n]))
+		summary := profileSummary(result.Profiles[n].Profile)
+		s := i.store.Import(&result.Profiles[n])
+		if bad, ok := errors.AsType[*profile.Error](s.Err); ok {
+			s.Err = client.Explain(bad)
+		}
+		stored = append(stored, &storedProfile{s, summary})
 		result.Profiles[n].Profile.Clear()
 	}
 	if f.json {
@@ -142,15 +151,39 @@ func readBounded(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxImport+1))
 }
 
+// importing is one import.
+type importing struct {
+	*importFlags
+	store person.Store
+}
+
+// storedProfile is what became of a profile, and the profile in a line.
+type storedProfile struct {
+	*person.Stored
+	summary string
+}
+
+// profileSummary is a profile in a line.
+func profileSummary(p *profile.Profile) string {
+	out := p.Gateway.String() + ", " + string(p.Mode) + " mode, " + string(p.Auth)
+	if p.Identity != "" && p.IdentityType != profile.TypeDN {
+		out += ", as " + strconv.Quote(p.Identity)
+	}
+	if p.User != "" {
+		out += ", user " + strconv.Quote(p.User)
+	}
+	return strings.TrimSpace(out)
+}
+
 // importExit is the exit code of what was stored.
 func importExit(stored []*storedProfile) error {
 	worst := 0
 	for _, s := range stored {
 		var r *client.Reason
 		switch {
-		case s.err == nil:
+		case s.Err == nil:
 			return nil
-		case errors.As(s.err, &r):
+		case errors.As(s.Err, &r):
 			worst = r.Exit
 		default:
 			worst = client.ExitOther
@@ -161,13 +194,13 @@ func importExit(stored []*storedProfile) error {
 
 // importedJSON is what import prints as JSON.
 type importedJSON struct {
-	Profiles []map[string]any `json:"profiles"` // by the keys of a profile; without secrets
-	Warnings []string         `json:"warnings"`
-	Ignored  []string         `json:"ignored"`
-	Guessed  []string         `json:"guessed"`
-	Weak     []string         `json:"weak"`
-	Secrets  []storedSecret   `json:"secrets"`
-	Stored   []storedJSON     `json:"stored"`
+	Profiles []map[string]any      `json:"profiles"` // by the keys of a profile; without secrets
+	Warnings []string              `json:"warnings"`
+	Ignored  []string              `json:"ignored"`
+	Guessed  []string              `json:"guessed"`
+	Weak     []string              `json:"weak"`
+	Secrets  []person.StoredSecret `json:"secrets"`
+	Stored   []storedJSON          `json:"stored"`
 }
 
 // storedJSON is where a profile went.
@@ -182,23 +215,23 @@ type storedJSON struct {
 func (i *importing) json(r *formats.Result, stored []*storedProfile) importedJSON {
 	out := importedJSON{
 		Profiles: []map[string]any{}, Warnings: noteTexts(r.Warnings), Ignored: noteTexts(r.Ignored),
-		Guessed: []string{}, Weak: []string{}, Secrets: []storedSecret{}, Stored: []storedJSON{},
+		Guessed: []string{}, Weak: []string{}, Secrets: []person.StoredSecret{}, Stored: []storedJSON{},
 	}
 	for n, s := range stored {
 		p := r.Profiles[n]
 		keys := map[string]any{}
-		_ = toml.Unmarshal(s.toml, &keys) // which we wrote
+		_ = toml.Unmarshal(s.TOML, &keys) // which we wrote
 		out.Profiles = append(out.Profiles, keys)
 		out.Warnings = append(out.Warnings, noteTexts(p.Warnings)...)
 		out.Ignored = append(out.Ignored, noteTexts(p.Ignored)...)
 		out.Guessed = append(out.Guessed, noteTexts(p.Guessed)...)
 		out.Weak = append(out.Weak, noteTexts(p.Weak)...)
-		j := storedJSON{Profile: s.name, Format: p.Format, Source: p.Source, File: s.file}
-		if s.err != nil {
-			j.Error = s.err.Error()
+		j := storedJSON{Profile: s.Name, Format: p.Format, Source: p.Source, File: s.File}
+		if s.Err != nil {
+			j.Error = s.Err.Error()
 		}
-		if s.err == nil || i.dryRun {
-			out.Secrets = append(out.Secrets, s.secrets...)
+		if s.Err == nil || i.dryRun {
+			out.Secrets = append(out.Secrets, s.Secrets...)
 		}
 		out.Stored = append(out.Stored, j)
 	}
@@ -243,18 +276,18 @@ func (i *importing) text(r *formats.Result, stored []*storedProfile, colours pal
 	var up []string
 	for n, s := range stored {
 		p := r.Profiles[n]
-		fmt.Fprintf(&b, "%s: %s, from %s\n", colours.paint(bold, s.name), s.summary, prompt.Clean(p.Source, 200)+" ("+p.Format+")")
+		fmt.Fprintf(&b, "%s: %s, from %s\n", colours.paint(bold, s.Name), s.summary, prompt.Clean(p.Source, 200)+" ("+p.Format+")")
 		switch {
-		case s.err != nil && i.dryRun:
-			row("warning", yellow, s.err.Error())
-		case s.err != nil:
-			row("failed", red, s.err.Error())
+		case s.Err != nil && i.dryRun:
+			row("warning", yellow, s.Err.Error())
+		case s.Err != nil:
+			row("failed", red, s.Err.Error())
 		case i.dryRun:
 		default:
-			row(s.how, green, shorten(s.file))
-			up = append(up, "postern up "+localapi.Word(s.name))
+			row(s.How, green, shorten(s.File))
+			up = append(up, "postern up "+localapi.Word(s.Name))
 		}
-		if s.err == nil || i.dryRun {
+		if s.Err == nil || i.dryRun {
 			for _, where := range []string{"keyring", "file", "profile"} {
 				if kinds := s.kept(where); len(kinds) > 0 {
 					row("secret", "", phrase(kinds)+": "+map[string]string{"keyring": "in your keyring", "file": "in a file of yours beside the profile", "profile": "in the profile, which only you can read"}[where])
@@ -283,7 +316,7 @@ func (i *importing) text(r *formats.Result, stored []*storedProfile, colours pal
 
 // kept are the kinds of secrets that went somewhere.
 func (s *storedProfile) kept(where string) (kinds []string) {
-	for _, k := range s.secrets {
+	for _, k := range s.Secrets {
 		if k.Stored == where {
 			kinds = append(kinds, k.Kind)
 		}

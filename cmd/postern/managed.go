@@ -9,7 +9,6 @@ import (
 
 	"postern/client/localapi"
 	"postern/client/profile"
-	"postern/client/profile/formats"
 )
 
 // changesDocument is a person's changes of a managed profile, for the service.
@@ -89,23 +88,4 @@ func parseChanges(m *profile.Profile, text []byte, path string) (*profile.Profil
 		return nil, &profile.Error{File: path, Key: ignored[0], Problem: "is locked by your administrator"}
 	}
 	return p, err
-}
-
-// permitImport makes an imported profile one that administrators permit, as far as it
-// can be: what is too weak is left out, what may not be kept forgotten.
-func permitImport(in *formats.Imported) error {
-	p := in.Profile
-	err := profile.Permit(p)
-	if dropped := p.Strengthen(); len(dropped) > 0 {
-		in.Warnings = append(in.Warnings, formats.Note{Text: "Your administrator demands stronger algorithms; left out: " + strings.Join(dropped, ", ")})
-		err = profile.Permit(p)
-	}
-	for key, s := range map[string]*profile.Secret{"password": &p.Password, "otp_secret": &p.OTPSecret, "key_passphrase": &p.KeyPassphrase} {
-		if len(*s) > 0 && !p.MaySave(key) {
-			s.Clear()
-			*s = nil
-			in.Warnings = append(in.Warnings, formats.Note{Key: key, Text: "isn't kept: your administrator wants it to be asked for"})
-		}
-	}
-	return err
 }

@@ -20,7 +20,7 @@ import (
 
 // atTerminal starts the program on a terminal of its own; what the person has of it is
 // returned.
-func (h *person) atTerminal(args ...string) (*program, *os.File) {
+func (h *human) atTerminal(args ...string) (*program, *os.File) {
 	h.t.Helper()
 	person, theirs := openPTY(h.t)
 	p := h.postern(args...)
@@ -134,7 +134,7 @@ func TestEditAgain(t *testing.T) {
 }
 
 // withKeyring gives the person a session bus and a keyring that is unlocked.
-func (h *person) withKeyring() {
+func (h *human) withKeyring() {
 	h.t.Helper()
 	for _, name := range []string{"dbus-daemon", "gnome-keyring-daemon"} {
 		if _, err := exec.LookPath(name); err != nil {

@@ -16,15 +16,15 @@ import (
 	"postern/client/localapi"
 )
 
-// person is somebody with a home of their own, whose programs know of each other.
-type person struct {
+// human is somebody with a home of their own, whose programs know of each other.
+type human struct {
 	t    *testing.T
 	home string
 	env  []string
 }
 
 // newPerson has no keyring.
-func newPerson(t *testing.T) *person {
+func newPerson(t *testing.T) *human {
 	t.Helper()
 	// A socket's path is short (unix(7)), a test's folder may not be.
 	home, err := os.MkdirTemp("", "postern")
@@ -32,14 +32,14 @@ func newPerson(t *testing.T) *person {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(home) })
-	return &person{t, home, []string{
+	return &human{t, home, []string{
 		"HOME=" + home, "XDG_CONFIG_HOME=" + home, "XDG_RUNTIME_DIR=" + home, "XDG_STATE_HOME=" + home,
 		"DBUS_SESSION_BUS_ADDRESS=autolaunch:", "DISPLAY=", "WAYLAND_DISPLAY=", "VISUAL=", "EDITOR=", "NO_COLOR=", "CREDENTIALS_DIRECTORY=",
 	}}
 }
 
 // postern is the program, run by this person.
-func (h *person) postern(args ...string) *program {
+func (h *human) postern(args ...string) *program {
 	h.t.Helper()
 	p := postern(h.t, args...)
 	p.Env = append(p.Env, h.env...)
@@ -47,7 +47,7 @@ func (h *person) postern(args ...string) *program {
 }
 
 // does runs the program to its end, which has to be this.
-func (h *person) does(exit int, args ...string) *program {
+func (h *human) does(exit int, args ...string) *program {
 	h.t.Helper()
 	p := h.postern(args...)
 	if got := p.finish(); got != exit {
@@ -57,16 +57,16 @@ func (h *person) does(exit int, args ...string) *program {
 }
 
 // up connects with a proxy on a port that nobody else has.
-func (h *person) up(exit int, args ...string) *program {
+func (h *human) up(exit int, args ...string) *program {
 	h.t.Helper()
 	return h.does(exit, append([]string{"up", "--socks", "127.0.0.1:0"}, args...)...)
 }
 
 // profiles is the person's folder.
-func (h *person) profiles() string { return filepath.Join(h.home, "postern", "profiles") }
+func (h *human) profiles() string { return filepath.Join(h.home, "postern", "profiles") }
 
 // has writes a profile.
-func (h *person) has(name, text string) string {
+func (h *human) has(name, text string) string {
 	h.t.Helper()
 	path := filepath.Join(h.profiles(), name+".toml")
 	if err := os.MkdirAll(h.profiles(), 0o700); err != nil {
@@ -79,7 +79,7 @@ func (h *person) has(name, text string) string {
 }
 
 // office is a profile that connects, with these lines.
-func (h *person) office(lines string) {
+func (h *human) office(lines string) {
 	h.t.Helper()
 	h.has("office", fmt.Sprintf(withoutSecrets, gateway(h.t))+lines)
 }
@@ -87,7 +87,7 @@ func (h *person) office(lines string) {
 const stored = "secret = \"the group's key\"\npassword = \"the password\"\n"
 
 // runsService starts the person's service, until the test ends.
-func (h *person) runsService(args ...string) *program {
+func (h *human) runsService(args ...string) *program {
 	h.t.Helper()
 	p := h.postern(append([]string{"daemon", "--user"}, args...)...)
 	pipe, err := p.StdoutPipe()
@@ -116,14 +116,14 @@ func (h *person) runsService(args ...string) *program {
 }
 
 // status is what status NAME --json says.
-func (h *person) status(name string) (st client.Status) {
+func (h *human) status(name string) (st client.Status) {
 	h.t.Helper()
 	h.reads(&st, "status", name, "--json")
 	return st
 }
 
 // reads runs the program and reads the JSON that it prints.
-func (h *person) reads(to any, args ...string) {
+func (h *human) reads(to any, args ...string) {
 	h.t.Helper()
 	p := h.does(0, args...)
 	if err := json.Unmarshal(p.out.Bytes(), to); err != nil {
@@ -132,7 +132,7 @@ func (h *person) reads(to any, args ...string) {
 }
 
 // tunnels are the states of all connections.
-func (h *person) tunnels() map[string]client.State {
+func (h *human) tunnels() map[string]client.State {
 	h.t.Helper()
 	var s localapi.Snapshot
 	h.reads(&s, "status", "--json")

@@ -10,12 +10,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"postern/client/person"
 )
 
 // vpnc is a file of another client's, with secrets.
 const vpncFile = "IPSec gateway 127.0.0.1\nIPSec ID staff\nIPSec secret gr0up's key\nXauth username alice\nXauth password hunter2\n"
 
-func (h *person) file(name, text string) string {
+func (h *human) file(name, text string) string {
 	h.t.Helper()
 	path := filepath.Join(h.home, name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -24,7 +26,7 @@ func (h *person) file(name, text string) string {
 	return path
 }
 
-func (h *person) content(name string) string {
+func (h *human) content(name string) string {
 	h.t.Helper()
 	data, err := os.ReadFile(filepath.Join(h.profiles(), name))
 	if err != nil {
@@ -42,7 +44,7 @@ func TestImport(t *testing.T) {
 	if len(dry.Profiles) != 1 || dry.Profiles[0]["gateway"] != "127.0.0.1" || dry.Profiles[0]["user"] != "alice" || dry.Profiles[0]["mode"] != "aggressive" || len(dry.Weak) == 0 {
 		t.Errorf("%+v", dry)
 	}
-	if d := cmp.Diff([]storedSecret{{"office", "secret", "file"}, {"office", "password", "file"}}, dry.Secrets); d != "" {
+	if d := cmp.Diff([]person.StoredSecret{{Profile: "office", Kind: "secret", Stored: "file"}, {Profile: "office", Kind: "password", Stored: "file"}}, dry.Secrets); d != "" {
 		t.Error(d)
 	}
 	if _, err := os.Stat(h.profiles()); err == nil {

@@ -14,6 +14,7 @@ import (
 
 	"postern/client"
 	"postern/client/localapi"
+	"postern/client/person"
 	"postern/client/profile"
 	"postern/client/prompt"
 )
@@ -180,13 +181,11 @@ func connectRequest(name string, f *upFlags) (*localapi.ConnectRequest, *profile
 	if err != nil {
 		return nil, nil, err
 	}
-	for key, path := range map[string]string{"certificate": p.Certificate, "key": p.Key} {
-		if profile.InToken(path) {
-			return nil, nil, &profile.Error{File: p.File, Key: key, Problem: "is in a token, which the service can't open for you; use: postern run " + localapi.Word(name)}
-		}
+	r.Document, err = person.Document(p)
+	if err != nil {
+		p.Clear()
+		return nil, nil, err
 	}
-	parts := p.Parts()
-	r.Document = &localapi.Document{Name: p.Name, TOML: string(parts.TOML), Secrets: octetsOf(parts.Secrets), Files: octetsOf(parts.Files)}
 	return r, p, nil
 }
 
