@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 
 	"postern/client/localapi"
+	keeping "postern/client/person"
 	"postern/client/profile"
 	"postern/client/secret"
 )
@@ -85,20 +87,21 @@ func document(name string) (*localapi.Document, error) {
 	if err := sources.Resolve(loaded); err != nil {
 		return nil, err
 	}
-	for key, path := range map[string]string{"certificate": loaded.Certificate, "key": loaded.Key} {
-		if profile.InToken(path) {
-			return nil, &profile.Error{File: loaded.File, Key: key, Problem: "is in a token, which the service can't open for you; use: postern run " + localapi.Word(name)}
-		}
+	shared, err := keeping.Document(loaded)
+	if err != nil {
+		return nil, err
 	}
-	parts := loaded.Parts()
-	d := &localapi.Document{Name: loaded.Name, TOML: string(parts.TOML), Secrets: map[string]localapi.Octets{}, Files: map[string]localapi.Octets{}}
-	for key, s := range parts.Secrets {
-		d.Secrets[key] = append(localapi.Octets(nil), s...)
-	}
-	for key, b := range parts.Files {
-		d.Files[key] = append(localapi.Octets(nil), b...)
-	}
+	d := &localapi.Document{Name: shared.Name, TOML: shared.TOML, Secrets: copies(shared.Secrets), Files: copies(shared.Files)}
 	return d, nil
+}
+
+// copies outlive the profile.
+func copies(m map[string]localapi.Octets) map[string]localapi.Octets {
+	out := make(map[string]localapi.Octets, len(m))
+	for k, v := range m {
+		out[k] = slices.Clone(v)
+	}
+	return out
 }
 
 // inKeyring is what the keyring has; nil: nothing, or there is no keyring.

@@ -14,6 +14,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	keeping "postern/client/person"
 	"postern/client/profile"
 	"postern/client/profile/formats"
 	"postern/client/secret"
@@ -225,7 +226,7 @@ func importText(i formats.Imported) string {
 	if len(i.Profile.Secrets()) > 0 {
 		where := lang.L("Its secrets go into your keyring.")
 		if secret.Available() != nil {
-			where = lang.L("Its secrets stay in the profile's file, which only you can read: there is no keyring here.")
+			where = lang.L("Its secrets go into files beside the profile, which only you can read: there is no keyring here.")
 		}
 		b.WriteString("\n" + where)
 	}
@@ -244,29 +245,20 @@ func notesText(notes []formats.Note) string {
 	return b.String()
 }
 
-// take saves what was chosen. A profile of the same name is replaced.
+// take stores what was chosen. What a person changed since an earlier import is kept
+// beside the profile.
 func (u *UI) take(r *formats.Result, chosen []*widget.Check) {
-	for n, i := range r.Profiles {
+	store := keeping.Store{Folder: profile.UserFolder(), Keyring: secret.Available() == nil, Replace: true}
+	for n := range r.Profiles {
 		if !chosen[n].Checked {
 			continue
 		}
-		typed := make(map[string][]byte)
-		for key, value := range i.Profile.Secrets() {
-			encoding := profile.EncodingText
-			if key == "secret" {
-				encoding = i.Profile.SecretEncoding
-			}
-			var chosen profile.Encoding
-			if typed[key], chosen = value.Write(encoding); key == "secret" {
-				i.Profile.SecretEncoding = chosen
-			}
-			*secretOf(i.Profile, key) = nil
-		}
-		if err := u.person.save(i.Profile, i.Profile, i.Profile.Name, typed); err != nil {
-			u.complain(err)
+		stored := store.Import(&r.Profiles[n])
+		if stored.Err != nil {
+			u.complain(stored.Err)
 			continue
 		}
-		u.selected = u.person.id + ":" + i.Profile.Name
+		u.selected = u.person.id + ":" + stored.Name
 	}
 	u.reload()
 }
