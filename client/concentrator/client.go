@@ -34,6 +34,7 @@ type client struct {
 	renews *client // whose phase 1 we renew by one of our own; nil: the peer began
 
 	initialContact atomic.Bool // the peer remembers no other SA
+	survived       atomic.Bool // its SA ends before its children
 
 	// work is what handlers that mustn't block leave to serve's goroutine.
 	work chan func()
@@ -84,6 +85,9 @@ func (c *client) stay(sa *ike.SA) {
 	log.Info("phase 1", "mode", info.Mode, "identity", info.Peer, "key", info.Group, "proposal", info.Proposal, "nat", info.NAT.Encapsulate())
 	err := c.serve(sa)
 	log.Info("ended", "reason", err)
+	if c.survived.Load() {
+		c.outlive()
+	}
 	if c.session != nil && sa.Err() == nil {
 		g.farewell(c)
 	}

@@ -68,17 +68,57 @@ func (g *Gateway) DeleteChildren(user string) error {
 	return nil
 }
 
+// DropPhase1 ends the SA that a user has, and keeps its children, as some gateways do
+// when its life time is over.
+func (g *Gateway) DropPhase1(user string) error {
+	c, _ := g.clientOf(user)
+	if c == nil {
+		return errNobody
+	}
+	c.survived.Store(true)
+	return c.sa.Close()
+}
+
+// outlive waits, without an SA, until the children are gone or belong to another.
+func (c *client) outlive() {
+	tick := time.NewTicker(idleChecked)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case f := <-c.work:
+			f()
+		case <-tick.C:
+			c.g.mu.Lock()
+			bears := len(c.session.clients) == 1 && len(c.session.children) > 0
+			c.g.mu.Unlock()
+			if !bears {
+				return
+			}
+		}
+	}
+}
+
 func (c *client) renew(ctx context.Context, old *child) error {
 	var made *child
-	_, err := c.sa.Quick(ctx, ike.ChildConfig{
+	ours := agreed(c.sa)
+	cfg := ike.ChildConfig{
 		Proposals: c.group.Transform, Group: c.group.PFS, Lifetime: c.group.Lifetime, LifeOctets: c.group.Octets,
 		Local: old.local, Remote: old.remote,
 		Install: func(k *ike.Child) (err error) {
+			if ours {
+				k.Local, k.Remote = old.local, old.remote
+			}
 			made, err = c.install(k)
 			k.Forget()
 			return err
 		},
-	})
+	}
+	if ours { // the VPN 5000's carry no identities: the policy says what its children are for
+		cfg.Local, cfg.Remote = ike.Selector{}, ike.Selector{}
+	}
+	_, err := c.sa.Quick(ctx, cfg)
 	switch {
 	case made == nil:
 	case err != nil:
