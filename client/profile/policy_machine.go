@@ -3,9 +3,9 @@ package profile
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -86,7 +86,7 @@ func parseMachine(data []byte, name string) (*Machine, error) {
 	for key := range stands {
 		r.lines[key] = 1
 		if !isMachineKey(key) {
-			return nil, &Error{File: name, Key: cutKey(key), Problem: fmt.Sprintf("unknown key; there are %v", MachineKeys())}
+			return nil, &Error{File: name, Key: cutKey(key), Problem: "unknown key; there are " + strings.Join(MachineKeys(), ", ")}
 		}
 	}
 	var in fileMachine

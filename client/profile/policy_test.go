@@ -206,7 +206,7 @@ func TestMachine(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for text, wrong := range map[string]string{
-		"lockd = []":                    `policy.toml: lockd: unknown key; there are [locked`,
+		"lockd = []":                    `policy.toml: lockd: unknown key; there are locked, preset`,
 		"locked = \"all\"":              "policy.toml: has a value of the wrong kind",
 		"locked = [\"nothing\"]":        "policy.toml: locked: unknown key",
 		"save_secrets = \"never\"":      "policy.toml: save_secrets: wants true, false",

@@ -168,12 +168,8 @@ func TestHostileSignature(t *testing.T) {
 	}
 	inner := append([]byte("<plist"), sample...)
 	nested := append([]byte{0x04, 0x83, byte(len(inner) >> 16), byte(len(inner) >> 8), byte(len(inner))}, inner...)
-	for len(nested) < 900000 {
-		n := len(nested)
+	for n := len(nested); n < 100000; n = len(nested) {
 		nested = append([]byte{0x30, 0x83, byte(n >> 16), byte(n >> 8), byte(n)}, nested...)
-		if n > 200000 {
-			break
-		}
 	}
 	head := append([]byte{0x30, 0x83, byte((len(nested) + 11) >> 16), byte((len(nested) + 11) >> 8), byte(len(nested) + 11)}, oidSignedData...)
 	begin := time.Now()
