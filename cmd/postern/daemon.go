@@ -79,6 +79,8 @@ func (f *daemonFlags) run(out io.Writer) error {
 	}
 	noCoreDumps()
 	locked := lockMemory()
+	ended, reload, stopSignals := f.signals()
+	defer stopSignals()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	config := f.config()
@@ -95,7 +97,7 @@ func (f *daemonFlags) run(out io.Writer) error {
 		return &client.Reason{Code: "socket", Exit: client.ExitService, Message: "The service can't listen: " + err.Error() + ".", Try: "End the other one, or choose another place with --socket."}
 	}
 	notify("STATUS=starting: putting back what was left")
-	manager, err := service.New(ctx, config)
+	manager, err := service.New(ended, config)
 	if err != nil {
 		return err
 	}
@@ -112,7 +114,7 @@ func (f *daemonFlags) run(out io.Writer) error {
 		fmt.Fprintln(out, "Serving on "+where+". Ctrl-C ends it.")
 	}
 	go watchManager(ctx, manager)
-	err = f.serve(manager, served)
+	err = serve(ended, reload, manager, served)
 	notify("STOPPING=1\nSTATUS=ending connections")
 	log.Info("ending")
 	manager.Close()
@@ -144,17 +146,35 @@ func (f *daemonFlags) config() service.Config {
 	return c
 }
 
-// serve waits for the end: a signal, or a listener that failed.
-func (f *daemonFlags) serve(m *service.Manager, served <-chan error) error {
+// signals turns what the daemon is told into the end of a context, and into requests to
+// read the profiles anew.
+func (f *daemonFlags) signals() (ended context.Context, reload <-chan struct{}, stop func()) {
+	ended, end := context.WithCancel(context.Background())
+	again := make(chan struct{}, 1)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, endSignals...)
-	defer signal.Stop(signals)
+	go func() {
+		for s := range signals {
+			if !f.system || !isReload(s) {
+				end()
+				continue
+			}
+			select {
+			case again <- struct{}{}:
+			default: // it is about to
+			}
+		}
+	}()
+	return ended, again, func() { signal.Stop(signals); close(signals); end() }
+}
+
+// serve waits for the end: a signal, or a listener that failed.
+func serve(ended context.Context, reload <-chan struct{}, m *service.Manager, served <-chan error) error {
 	for {
 		select {
-		case s := <-signals:
-			if !f.system || !isReload(s) {
-				return nil
-			}
+		case <-ended.Done():
+			return nil
+		case <-reload:
 			notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonic()/time.Microsecond))
 			m.Logger().Info("reading the system profiles anew")
 			m.Reload()
