@@ -362,8 +362,11 @@ func (w *world) end() {
 	}
 }
 
-// packet is an IPv4 packet of UDP that carries a number.
+// packet is an IP packet of UDP that carries a number at its end.
 func packet(from, to netip.Addr, number uint64) []byte {
+	if from.Is6() {
+		return packet6(from, to, number)
+	}
 	b := make([]byte, 36)
 	b[0], b[8], b[9] = 0x45, 64, 17
 	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
@@ -376,6 +379,17 @@ func packet(from, to netip.Addr, number uint64) []byte {
 	binary.BigEndian.PutUint16(b[10:], ^uint16(sum+sum>>16))
 	binary.BigEndian.PutUint16(b[24:], 16)
 	binary.BigEndian.PutUint64(b[28:], number)
+	return b
+}
+
+// packet6 is packet with IPv6.
+func packet6(from, to netip.Addr, number uint64) []byte {
+	b := make([]byte, 56)
+	b[0], b[5], b[6], b[7] = 0x60, 16, 17, 64
+	copy(b[8:], from.AsSlice())
+	copy(b[24:], to.AsSlice())
+	binary.BigEndian.PutUint16(b[44:], 16)
+	binary.BigEndian.PutUint64(b[48:], number)
 	return b
 }
 
@@ -398,8 +412,12 @@ type way struct {
 
 // flow sends a packet each way every period.
 func (w *world) flow(period time.Duration) *traffic {
+	return w.flowBetween(w.conn.Status().Tunnel.Address, insideHost, period)
+}
+
+// flowBetween is flow between other addresses.
+func (w *world) flowBetween(inner, host netip.Addr, period time.Duration) *traffic {
 	f := &traffic{quiet: make(chan struct{}), stop: make(chan struct{})}
-	inner := w.conn.Status().Tunnel.Address
 	for i := range f.ways {
 		f.ways[i].last = time.Now()
 	}
@@ -415,8 +433,8 @@ func (w *world) flow(period time.Duration) *traffic {
 			w.laptop.mu.Lock()
 			device := w.laptop.device
 			w.laptop.mu.Unlock()
-			device.Inject(packet(inner, insideHost, f.ways[0].number()))
-			w.gateway.device.Load().Inject(packet(insideHost, inner, f.ways[1].number()))
+			device.Inject(packet(inner, host, f.ways[0].number()))
+			w.gateway.device.Load().Inject(packet(host, inner, f.ways[1].number()))
 		}
 	})
 	receive := func(way *way, device func() *tuntest.Device) {
@@ -449,10 +467,10 @@ func (d *way) number() uint64 {
 }
 
 func (d *way) got(p []byte) {
-	if len(p) != 36 {
+	if len(p) != 36 && len(p) != 56 {
 		return
 	}
-	n := binary.BigEndian.Uint64(p[28:])
+	n := binary.BigEndian.Uint64(p[len(p)-8:])
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.received++

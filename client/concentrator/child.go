@@ -42,7 +42,10 @@ const (
 	replacedUnused = 10 * time.Second
 )
 
-var anyIPv4 = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+var anyIPv4, anyIPv6 = netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+
+// everything says whether a selector is for all addresses of a family.
+func everything(p netip.Prefix) bool { return p == anyIPv4 || p == anyIPv6 }
 
 // refusal is why a client gets no child, and what it is told.
 type refusal struct {
@@ -114,7 +117,7 @@ func (c *client) selectors(o ike.QuickOffer) (local, remote ike.Selector, err er
 	if err := c.g.claim(c.session, remote.Prefix.Addr()); err != nil {
 		return local, remote, err
 	}
-	if len(c.group.Networks) == 0 || local.Prefix == anyIPv4 {
+	if len(c.group.Networks) == 0 || everything(local.Prefix) {
 		return local, remote, nil
 	}
 	var inner []netip.Prefix
@@ -138,12 +141,14 @@ func (c *client) selectors(o ike.QuickOffer) (local, remote ike.Selector, err er
 // behind are the selectors of our side: where the client may send to. Everything
 // means everything that the group may reach.
 func (c *client) behind(local ike.Selector) []tun.Selector {
-	if local.Prefix != anyIPv4 || len(c.group.Networks) == 0 {
+	if !everything(local.Prefix) || len(c.group.Networks) == 0 {
 		return []tun.Selector{tun.Selector(local)}
 	}
 	var all []tun.Selector
 	for _, n := range c.group.Networks {
-		all = append(all, tun.Selector{Prefix: n, Protocol: local.Protocol, Port: local.Port})
+		if n.Addr().Is4() == local.Prefix.Addr().Is4() {
+			all = append(all, tun.Selector{Prefix: n, Protocol: local.Protocol, Port: local.Port})
+		}
 	}
 	return all
 }

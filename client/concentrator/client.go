@@ -226,11 +226,15 @@ func (c *client) assign() (*xauth.Assigned, error) {
 	}
 	g := c.group
 	c.g.log.Info("address", "user", c.session.user, "group", g.Name, "address", a)
-	return &xauth.Assigned{
+	told := &xauth.Assigned{
 		Address: netip.PrefixFrom(a, a.BitLen()), DNS: g.DNS, NBNS: g.WINS, Networks: g.Networks, Exclude: g.Exclude,
 		Version: "postern concentrator", Banner: g.Banner, Domain: g.Domain, SplitDNS: g.SplitDNS,
 		SavePassword: g.SaveSecrets, PFS: g.PFS, BackupServers: g.Backup,
-	}, nil
+	}
+	if a6 := g.beside(a); a6.IsValid() {
+		told.Address6 = netip.PrefixFrom(a6, a6.BitLen())
+	}
+	return told, nil
 }
 
 // later leaves f to serve's goroutine; false: too much waits there already.

@@ -75,8 +75,9 @@ type Group struct {
 	Idle      time.Duration     // without traffic a session ends; 0: it doesn't
 
 	ModeConfig     ModeConfig
-	StartIPAddress netip.Addr // of the pool; invalid: no pool
-	MaxConnections int        // addresses in the pool
+	StartIPAddress netip.Addr   // of the pool; invalid: no pool
+	MaxConnections int          // addresses in the pool
+	Network6       netip.Prefix // where its clients have IPv6 addresses beside theirs of IPv4; invalid: nowhere
 
 	Networks    []netip.Prefix // behind the gateway; none: everything
 	Exclude     []netip.Prefix // what the client shall reach without the tunnel

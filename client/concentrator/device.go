@@ -44,6 +44,9 @@ func (c *Config) clientNetworks() []netip.Prefix {
 		if last, ok := plus(g.StartIPAddress, g.MaxConnections-1); ok {
 			add(g.StartIPAddress, last)
 		}
+		if g.Network6.IsValid() {
+			all = append(all, g.Network6)
+		}
 	}
 	for _, u := range sorted(c.Users) {
 		if u.Address.IsValid() {

@@ -157,6 +157,14 @@ var groupKeys = keysOf(
 	key[Group]{"ExcludeIPNet", true, func(g *Group, v string) error { return network(&g.Exclude, v) }},
 	key[Group]{"Banner", false, func(g *Group, v string) error { return text(&g.Banner, v) }},
 	key[Group]{"Lifetime", false, func(g *Group, v string) error { return seconds(&g.Lifetime, v) }},
+	key[Group]{"LocalIP6Net", false, func(g *Group, v string) error {
+		p, err := netip.ParsePrefix(v)
+		if err != nil || !p.Addr().Is6() || p.Addr().Is4In6() || p.Bits() > 96 || p != p.Masked() {
+			return fmt.Errorf("%q: wants an IPv6 network of /96 or wider", v)
+		}
+		g.Network6 = p
+		return nil
+	}},
 	key[Group]{"LifeKilobytes", false, func(g *Group, v string) error {
 		n, err := strconv.ParseUint(v, 10, 32)
 		if err != nil || n == 0 {

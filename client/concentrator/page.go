@@ -195,7 +195,7 @@ func (g *Gateway) page() http.Handler {
 // sessionAt is who has an inner address.
 func (g *Gateway) sessionAt(a netip.Addr) (Session, bool) {
 	for _, s := range g.Sessions() {
-		if s.Address == a {
+		if s.Address == a || a.Is6() && s.Address6 == a {
 			return s, true
 		}
 	}

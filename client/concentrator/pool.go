@@ -20,6 +20,17 @@ func plus(a netip.Addr, n int) (netip.Addr, bool) {
 	return netip.AddrFrom4(b), true
 }
 
+// beside is the IPv6 address of the client with an IPv4 address: the group's network,
+// and the IPv4 address in the last 32 bits. The zero Addr: the group has none.
+func (g *Group) beside(a netip.Addr) netip.Addr {
+	if !g.Network6.IsValid() || !a.Is4() {
+		return netip.Addr{}
+	}
+	own, last := g.Network6.Addr().As16(), a.As4()
+	copy(own[12:], last[:])
+	return netip.AddrFrom16(own)
+}
+
 // inPool says whether a is one of the group's addresses.
 func (g *Group) inPool(a netip.Addr) bool {
 	last, ok := plus(g.StartIPAddress, g.MaxConnections-1)

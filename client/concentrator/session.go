@@ -40,6 +40,7 @@ type Session struct {
 	Group    string
 	Peer     netip.AddrPort // outside
 	Address  netip.Addr     // inside
+	Address6 netip.Addr     // likewise; invalid: none
 	Mode     string         // "main mode", "aggressive mode"
 	IKE      string         // "aes256-sha256-modp2048"
 	ESP      string         // of the newest child: "aes256-sha256"; empty before the first
@@ -167,6 +168,12 @@ func (g *Gateway) static(s *session) netip.Addr {
 func (g *Gateway) claim(s *session, a netip.Addr) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if a.Is6() {
+		if own := s.group.beside(s.address); own != a {
+			return fmt.Errorf("%v isn't the client's inner address of IPv6", a)
+		}
+		return nil
+	}
 	if s.address.IsValid() {
 		if s.address != a {
 			return fmt.Errorf("%v isn't the client's inner address, which is %v", a, s.address)
@@ -254,7 +261,7 @@ func (g *Gateway) Sessions() []Session {
 // snapshot is called with g.mu held.
 func (s *session) snapshot() Session {
 	v := Session{
-		User: s.user, Group: s.group.Name, Address: s.address, Since: s.since,
+		User: s.user, Group: s.group.Name, Address: s.address, Address6: s.group.beside(s.address), Since: s.since,
 		In: s.former.in, Out: s.former.out, Children: len(s.children),
 	}
 	if n := len(s.clients); n > 0 {
