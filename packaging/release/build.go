@@ -110,7 +110,7 @@ func (r *release) build(work string) error {
 			}
 		}
 	}
-	if r.only == "archives" {
+	if r.only == "archives" || r.noGUI {
 		return nil
 	}
 	return r.buildGUI(work)

@@ -25,6 +25,7 @@ func main() {
 	flag.StringVar(&r.version, "version", "", "a `version` of digits and dots in place of the commit's, for tests of upgrades")
 	flag.StringVar(&r.key, "key", os.Getenv("MINISIGN_KEY"), "a `file` with a minisign key to sign the checksums with ($MINISIGN_KEY)")
 	flag.StringVar(&r.password, "key-password", os.Getenv("MINISIGN_PASSWORD_FILE"), "a `file` with the key's password ($MINISIGN_PASSWORD_FILE)")
+	flag.BoolVar(&r.noGUI, "no-gui", false, "leave the window out, which takes minutes to build")
 	list := flag.Bool("licences", false, "only list the dependencies with their licences, and check these")
 	flag.Parse()
 	var err error
@@ -47,6 +48,7 @@ type release struct {
 	epoch         int64  // the commit's time, in seconds
 	key, password string
 	tools         string // where tools are installed
+	noGUI         bool
 	gui           string // the window's program, "" where it can't be built
 }
 

@@ -10,9 +10,16 @@ import (
 // nfpm is installed by version, so that go.mod lists what ships.
 const (
 	nfpm        = "github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0"
-	maintainer  = "The postern authors <postern@localhost.localdomain>"
 	packagesDir = "packaging"
 )
+
+// maintainer is whom packages name. The project has no address of its own: whoever publishes gives theirs.
+func maintainer() string {
+	if m := os.Getenv("MAINTAINER"); m != "" {
+		return m
+	}
+	return "The postern authors <postern@localhost>"
+}
 
 // packages makes the packages of Linux: a recipe is packaging/nfpm-NAME.yaml, and its paths start in the folder where
 // stage put the files, with the architecture's programs in bin.
@@ -60,7 +67,7 @@ func (r *release) pack1(tool, stage, recipe, format, arch string) error {
 	if err != nil {
 		return err
 	}
-	_, err = run(stage, "VERSION="+r.version, "ARCH="+arch, "MAINTAINER="+maintainer, "SOURCE_DATE_EPOCH="+strconv.FormatInt(r.epoch, 10),
+	_, err = run(stage, "VERSION="+r.version, "ARCH="+arch, "MAINTAINER="+maintainer(), "SOURCE_DATE_EPOCH="+strconv.FormatInt(r.epoch, 10),
 		tool, "package", "--config", config, "--packager", format, "--target", r.out)
 	return err
 }

@@ -49,7 +49,7 @@ func (r *release) stage(work string) error {
 			return err
 		}
 	}
-	return r.changelog(filepath.Join(stage, "changelog.yaml"))
+	return r.put(filepath.Join(stage, "changelog.gz"), compress(r.changelog()), 0o644)
 }
 
 // tracked lists the files under paths that git keeps; a release has no others.
@@ -87,15 +87,9 @@ func compress(data []byte) []byte {
 	return b.Bytes()
 }
 
-// changelog writes the list of changes as nfpm wants it. What changed from release to release is in git; a package says
-// which one it is.
-func (r *release) changelog(path string) error {
-	text := fmt.Sprintf(`- semver: %s
-  date: %s
-  packager: %s
-  distributions: [unstable]
-  changes:
-    - note: "Version %s."
-`, r.version, time.Unix(r.epoch, 0).UTC().Format(time.RFC3339), maintainer, r.full)
-	return r.put(path, []byte(text), 0o644)
+// changelog is a deb's (Debian Policy, section 4.4). What changed from release to release is in git; a package says which
+// one it is.
+func (r *release) changelog() []byte {
+	at := time.Unix(r.epoch, 0).UTC().Format(time.RFC1123Z)
+	return fmt.Appendf(nil, "postern (%s-1) unstable; urgency=medium\n\n  * Version %s.\n\n -- %s  %s\n", r.version, r.full, maintainer(), at)
 }
