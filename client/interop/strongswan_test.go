@@ -3,11 +3,13 @@
 package interop
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"text/template"
 )
@@ -173,6 +175,7 @@ type charon struct {
 	*process
 	swan
 	swanctl string // the program
+	start   func() *process
 }
 
 // swanGateway starts a strongSwan in the lab's gateway.
@@ -196,14 +199,35 @@ func (l *lab) charon(n *node, s swan, connection *template.Template) *charon {
 	l.swanCertificates(n, s, dir)
 	settings := l.write(n.name+"-strongswan.conf", render(l.t, swanSettings, s))
 	loaded := l.write(n.name+"-charon/swanctl.conf", render(l.t, connection, s)+render(l.t, swanSecrets, s))
-	c.process = n.start([]string{"STRONGSWAN_CONF=" + settings}, copyProgram(l.t, charonPath, dir))
-	l.eventually("charon's vici socket", func() bool {
-		c.running()
-		_, err := os.Stat(filepath.Join(n.run, "charon.vici"))
-		return err == nil
-	})
-	c.must("--load-all", "--file", loaded)
+	program := copyProgram(l.t, charonPath, dir)
+	c.start = func() *process {
+		p := n.start([]string{"STRONGSWAN_CONF=" + settings}, program)
+		l.eventually("charon's vici socket", func() bool {
+			p.running()
+			_, err := os.Stat(filepath.Join(n.run, "charon.vici"))
+			return err == nil
+		})
+		n.must(c.swanctl, "--load-all", "--file", loaded)
+		return p
+	}
+	c.process = c.start()
 	return c
+}
+
+// reboot kills charon, so that it says nothing to anybody, and starts it again.
+func (c *charon) reboot() {
+	t := c.node.lab.t
+	t.Helper()
+	c.signal(syscall.SIGKILL)
+	if _, err := c.wait(patience); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"charon.vici", "charon.pid"} {
+		if err := os.Remove(filepath.Join(c.node.run, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	c.process = c.start()
 }
 
 func copyProgram(t *testing.T, name, dir string) string {
