@@ -13,8 +13,8 @@ import (
 // in the file of the machine's policy, of all profiles.
 //
 // policy.go has the rules, policy_parse.go reads them, policy_strength.go judges
-// algorithms, policy_machine*.go finds the machine's policy, and policy_personal.go is
-// what a person makes of a managed profile.
+// algorithms, policy_machine*.go finds the machine's policy, policy_personal.go says what
+// a person's profiles have to keep to, and policy_changes.go what they may change.
 type Policy struct {
 	// Locked (locked) are the keys that a person can't change. A table's name stands
 	// for all keys in it, "all" (default) for all keys but those of Preset and the

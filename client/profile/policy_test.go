@@ -382,3 +382,44 @@ func TestManagedProfiles(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whatever a person writes, locked keys and the administrator's secret stay.
+func FuzzChange(f *testing.F) {
+	for _, s := range []string{
+		"user = \"jdoe\"", "mode = \"main\"\n[lifetime]\nesp = \"30m\"", "gateway = \"evil.example\"\nsecret = \"x\"", "policy.locked = [\"user\"]",
+		"lifetime = {ike = \"1h\"}", "secret_encoding = \"hex\"", "secret_file = \"/etc/shadow\"", "networks = [\"::/0\"]\ndns = false",
+	} {
+		f.Add([]byte(s))
+	}
+	m, err := Parse([]byte(managedText), "office.toml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, changes []byte) {
+		q, _, err := m.Change(changes, "/home/jdoe/office.toml")
+		if err != nil {
+			if strings.Contains(err.Error(), "a group's key") {
+				t.Error(err)
+			}
+			return
+		}
+		now, before := q.Settings(true), m.Settings(true)
+		for i, s := range before {
+			if m.Policies.Locks(s.Key) && now[i] != s {
+				t.Errorf("%v became %v", s, now[i])
+			}
+		}
+		if string(q.Secret) != string(m.Secret) || q.Gateway != m.Gateway || q.SecretFile != "" {
+			t.Errorf("%s", q.Marshal())
+		}
+	})
+}
+
+func FuzzMachine(f *testing.F) {
+	f.Add([]byte("locked = [\"all\"]\npreset = [\"dns\"]\nsave_secrets = false\nexpires = \"2027-06-30\"\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if m, err := parseMachine(data, "policy.toml"); (m == nil) == (err == nil) {
+			t.Errorf("%v beside %v", m, err)
+		}
+	})
+}
