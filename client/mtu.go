@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"net/netip"
 
 	"postern/tun"
@@ -60,17 +61,46 @@ func (s *session) followMTU() {
 		s.raw.OnPathMTU(reported)
 	}
 	s.setMTU(path.MTU())
+	stop := s.startSearch(path)
+	defer func() { stop() }()
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-s.rerouted:
 			path.Reset(s.linkMTU(), s.gateway.Addr().Is6())
+			stop() // what is found about the old way says nothing of this one
+			stop = s.startSearch(path)
 		case outer, ok := <-path.Changed():
 			if !ok {
 				return
 			}
 			s.setMTU(outer)
+		}
+	}
+}
+
+// startSearch searches beside, until stopped.
+func (s *session) startSearch(path *tun.PathMTU) (stop func()) {
+	ctx, stop := context.WithCancel(s.ctx)
+	s.tasks.Go(func() { s.searchMTU(ctx, path) })
+	return stop
+}
+
+// searchMTU asks a name server inside whether packets of the present size pass: most
+// answer pings. So a router that drops what is large without a word is found before
+// somebody waits for a page that doesn't come.
+func (s *session) searchMTU(ctx context.Context, path *tun.PathMTU) {
+	for _, server := range s.nameServers() {
+		for _, own := range inner(s.assigned.Load()) {
+			if own.Addr().Is4() != server.Is4() {
+				continue
+			}
+			path.Search(ctx, func(ctx context.Context, outer int) bool {
+				size, err := s.innerMTU(outer)
+				return err == nil && s.inside.tunnel.Echo(ctx, own.Addr(), server, size)
+			})
+			return
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -21,7 +22,10 @@ const (
 )
 
 // echo is the request of Echo that isn't answered yet.
-type echo struct{ waiting atomic.Pointer[echoRequest] }
+type echo struct {
+	one     sync.Mutex // held by Echo
+	waiting atomic.Pointer[echoRequest]
+}
 
 type echoRequest struct {
 	from, to netip.Addr
@@ -34,7 +38,7 @@ type echoRequest struct {
 // sends an ICMP echo request that may not be fragmented through the tunnel, three
 // times a second apart at most, and waits for an answer of the same size. The MTU
 // doesn't count. from is our inner address. What it sends and receives doesn't reach
-// the device. One call at a time; a second one takes the answers of the first.
+// the device. Of several calls at once each waits for the one before.
 func (t *Tunnel) Echo(ctx context.Context, from, to netip.Addr, size int) bool {
 	r := &echoRequest{from: from, to: to, size: size, mark: make([]byte, 8), answered: make(chan struct{})}
 	rand.Read(r.mark)
@@ -42,6 +46,8 @@ func (t *Tunnel) Echo(ctx context.Context, from, to netip.Addr, size int) bool {
 	if packet == nil {
 		return false
 	}
+	t.echo.one.Lock()
+	defer t.echo.one.Unlock()
 	t.echo.waiting.Store(r)
 	defer t.echo.waiting.CompareAndSwap(r, nil)
 	for range echoTries {

@@ -117,8 +117,9 @@ func (p *PathMTU) BlackHole() {
 // Search asks a peer whether packets arrive that a router may have dropped without a
 // word: ask sends one of so many outer octets, of which nothing may be fragmented, and
 // says whether it was answered by one of the same size. When the present size isn't
-// answered the largest plateau that is takes its place; when none is, or ctx ends,
-// nothing is known and all stays as it is.
+// answered the larger one of 1400 and 1280 octets that is takes its place; when none is,
+// or ctx ends, nothing is known and all stays as it is: there are hosts that answer no
+// large pings.
 func (p *PathMTU) Search(ctx context.Context, ask func(ctx context.Context, size int) bool) {
 	const small = 256
 	size := p.MTU()
@@ -126,10 +127,7 @@ func (p *PathMTU) Search(ctx context.Context, ask func(ctx context.Context, size
 		return
 	}
 	for _, plateau := range plateaus {
-		if plateau >= size || plateau < p.leastSize() {
-			continue
-		}
-		if ask(ctx, plateau) {
+		if plateau < size && plateau >= leastIPv6 && ask(ctx, plateau) {
 			p.passes(size, plateau)
 			return
 		}
@@ -151,12 +149,6 @@ func (p *PathMTU) MTU() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.size()
-}
-
-func (p *PathMTU) leastSize() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.least
 }
 
 func (p *PathMTU) size() int {

@@ -103,8 +103,7 @@ func TestPathMTUSearch(t *testing.T) {
 		{"all passes", 1500, 1500, []int{256, 1500}},
 		{"PPPoE", 1492, 1400, []int{256, 1500, 1400}},
 		{"least of IPv6", 1280, 1280, []int{256, 1500, 1400, 1280}},
-		{"little", 600, 576, []int{256, 1500, 1400, 1280, 576}},
-		{"only small ones", 300, 1500, []int{256, 1500, 1400, 1280, 576}},
+		{"no large pings", 1000, 1500, []int{256, 1500, 1400, 1280}},
 		{"nobody answers", 0, 1500, []int{256}},
 	} {
 		p := NewPathMTU(1500, false)
