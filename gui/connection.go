@@ -21,7 +21,8 @@ type connection struct {
 	name, state *widget.Label
 	icon        *widget.Icon
 	button      *widget.Button
-	hint        *widget.Label // what a person who comes here first should do
+	head        *fyne.Container // state and button
+	hint        *widget.Label   // what a person who comes here first should do
 	phases      *phases
 	facts       *facts
 	graph       *graph
@@ -48,16 +49,15 @@ func newConnection(u *UI) *connection {
 	c.hint = widget.NewLabel(lang.L("Import the file that you were given, or make a new profile: the buttons below the list do both."))
 	c.hint.Wrapping = fyne.TextWrapWord
 	c.warnings = widget.NewLabel("")
-	c.warnings.Wrapping, c.warnings.Importance = fyne.TextWrapWord, widget.WarningImportance
+	c.warnings.Wrapping = fyne.TextWrapWord
 	c.banner = button(lang.L("The gateway's message"), theme.MailComposeIcon(), c.readBanner)
 	c.graphs = container.NewVBox(widget.NewSeparator(), c.graph)
 	c.up = container.NewVBox(c.proxy.box, c.facts.box, c.graphs, container.NewHBox(c.banner))
-	tall := container.New(&minHeight{48}, c.button)
-	c.box = container.NewVBox(
-		c.name,
+	c.head = container.NewVBox(
 		container.NewBorder(nil, nil, container.NewCenter(container.NewGridWrap(fyne.NewSquareSize(28), c.icon)), nil, c.state),
-		tall, c.hint, c.failure.box, c.phases.box, c.up, c.warnings,
+		container.New(&minHeight{48}, c.button),
 	)
+	c.box = container.NewVBox(c.name, c.head, c.hint, c.failure.box, c.phases.box, c.up, c.warnings)
 	return c
 }
 
@@ -76,11 +76,9 @@ func (m *minHeight) Layout(o []fyne.CanvasObject, s fyne.Size) {
 // show shows an entry as it is now; nil: there is none.
 func (c *connection) show(e *entry, now time.Time) {
 	setHidden(c.hint, e != nil)
-	setHidden(c.button, e == nil)
-	setHidden(c.icon, e == nil)
+	setHidden(c.head, e == nil)
 	if e == nil {
 		setText(c.name, lang.L("Welcome to postern"))
-		setText(c.state, "")
 		for _, o := range []fyne.CanvasObject{c.phases.box, c.up, c.failure.box, c.warnings} {
 			setHidden(o, true)
 		}

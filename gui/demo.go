@@ -35,7 +35,7 @@ const demoLines = 8
 func (d *demo) Write(b []byte) (int, error) {
 	d.mu.Lock()
 	for line := range strings.Lines(string(b)) {
-		if line = strings.TrimRight(line, "\n"); line != "" && !strings.HasPrefix(line, "time=") {
+		if line = strings.TrimRight(line, "\n"); line != "" && !strings.HasPrefix(line, "time=") && !strings.HasPrefix(line, "Serving on ") {
 			d.last = append(d.last, line)
 		}
 	}

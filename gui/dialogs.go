@@ -23,6 +23,23 @@ func (u *UI) closing(d *dialog.CustomDialog, text string) {
 	fyne.Do(func() { u.window.Canvas().Focus(b) }) // once it is shown
 }
 
+// decide shows something to be taken or left: Enter takes it, Escape leaves it.
+func (u *UI) decide(title, take string, size fyne.Size, content fyne.CanvasObject, act func(yes bool)) {
+	d := dialog.NewCustomWithoutButtons(title, content, u.window)
+	end := func(yes bool) func() {
+		return func() {
+			d.Hide()
+			act(yes)
+		}
+	}
+	yes := newKeyButton(take, end(true), end(false))
+	yes.Importance = widget.HighImportance
+	d.SetButtons([]fyne.CanvasObject{newKeyButton(lang.L("Cancel"), end(false), end(false)), yes})
+	d.Resize(size)
+	d.Show()
+	u.window.Canvas().Focus(yes)
+}
+
 // keyButton is a button of a dialog: Enter presses it, and Escape leaves the dialog.
 type keyButton struct {
 	widget.Button

@@ -14,6 +14,7 @@ type entry struct {
 	name    string
 	gateway string
 	own     bool   // the person's, else an administrator's
+	demo    bool   // or the demonstration's
 	owner   string // whose it is, where it is another person's
 	problem string // why the profile can't be used
 	tunnel  *localapi.Tunnel
@@ -40,7 +41,7 @@ func entries(own []ownProfile, system []localapi.ProfileInfo, s localapi.Snapsho
 		all = append(all, &entry{key: me + ":" + p.name, name: p.name, gateway: p.gateway, own: true, problem: p.problem})
 	}
 	for _, p := range system {
-		all = append(all, &entry{key: p.Name, name: p.Name, gateway: p.Gateway, problem: p.Problem})
+		all = append(all, &entry{key: p.Name, name: p.Name, gateway: p.Gateway, demo: s.Mode == localapi.ModeDemo, problem: p.Problem})
 	}
 	for i := range s.Tunnels {
 		t := &s.Tunnels[i]

@@ -84,7 +84,7 @@ func (f *facts) show(s localapi.Status, now time.Time, in, out float64) {
 	}
 	if g := s.Gateway; g != nil {
 		gateway := g.Name
-		if a := g.Address.Addr().String(); a != g.Name {
+		if a := g.Address.Addr().String(); gateway != a && !strings.HasPrefix(gateway, a+":") {
 			gateway += " (" + a + ")"
 		}
 		set("gateway", gateway)

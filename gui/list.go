@@ -44,7 +44,7 @@ func newLine() fyne.CanvasObject {
 		l.Truncation = fyne.TextTruncateEllipsis
 	}
 	icon := container.New(layout.NewGridWrapLayout(fyne.NewSquareSize(20)), widget.NewIcon(nil))
-	return container.NewBorder(nil, nil, container.NewCenter(icon), nil, container.New(layout.NewCustomPaddedVBoxLayout(-10), name, state))
+	return container.NewBorder(nil, nil, container.NewCenter(container.New(layout.NewCustomPaddedLayout(0, 0, theme.Padding(), 0), icon)), nil, container.New(layout.NewCustomPaddedVBoxLayout(-10), name, state))
 }
 
 // fill writes an entry into a line.
@@ -52,7 +52,7 @@ func (e *entry) fill(o fyne.CanvasObject) {
 	line := o.(*fyne.Container)
 	text := line.Objects[0].(*fyne.Container)
 	name, state := text.Objects[0].(*widget.Label), text.Objects[1].(*widget.Label)
-	icon := line.Objects[1].(*fyne.Container).Objects[0].(*fyne.Container).Objects[0].(*widget.Icon)
+	icon := line.Objects[1].(*fyne.Container).Objects[0].(*fyne.Container).Objects[0].(*fyne.Container).Objects[0].(*widget.Icon)
 	setText(name, e.name)
 	setText(state, e.below())
 	setIcon(icon, stateIcon(e.state(), e.problem != ""))
@@ -66,6 +66,7 @@ func (e *entry) below() string {
 		words = lang.L("Can't be used")
 	case e.owner != "":
 		words = e.owner + ": " + words
+	case e.demo:
 	case !e.own:
 		words = lang.L("Managed") + " · " + words
 	}

@@ -21,9 +21,10 @@ type notice struct {
 
 func newNotice(u *UI) *notice {
 	n := &notice{ui: u, message: widget.NewLabel("")}
-	n.message.Wrapping, n.message.Selectable, n.message.Importance = fyne.TextWrapWord, true, widget.WarningImportance
+	n.message.Wrapping, n.message.Selectable, n.message.Importance = fyne.TextWrapWord, true, widget.MediumImportance
 	n.demo = button(lang.L("Try the demonstration"), theme.MediaPlayIcon(), u.startDemo)
-	n.box = container.NewBorder(nil, widget.NewSeparator(), nil, container.NewCenter(n.demo), n.message)
+	sign := widget.NewIcon(theme.NewWarningThemedResource(theme.WarningIcon()))
+	n.box = container.NewBorder(nil, widget.NewSeparator(), container.NewCenter(sign), container.NewCenter(n.demo), n.message)
 	n.box.Hide()
 	n.said = widget.NewLabelWithStyle("", fyne.TextAlignLeading, fyne.TextStyle{Monospace: true})
 	n.said.SizeName, n.said.Selectable, n.said.Wrapping = theme.SizeNameCaptionText, true, fyne.TextWrapWord

@@ -7,7 +7,6 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
-	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
@@ -102,7 +101,7 @@ func newPhases() *phases {
 		p.icons[i] = widget.NewIcon(nil)
 		p.names[i] = widget.NewLabel(stepName(s))
 		p.times[i] = widget.NewLabelWithStyle("", fyne.TextAlignTrailing, fyne.TextStyle{Monospace: true})
-		p.box.Add(container.NewBorder(nil, nil, container.New(layout.NewGridWrapLayout(fyne.NewSquareSize(24)), p.icons[i]), p.times[i], p.names[i]))
+		p.box.Add(container.NewBorder(nil, nil, container.NewCenter(container.NewGridWrap(fyne.NewSquareSize(24), p.icons[i])), p.times[i], p.names[i]))
 	}
 	return p
 }

@@ -193,16 +193,14 @@ func (u *UI) preview(files []formats.File) {
 		text.Wrapping = fyne.TextWrapWord
 		box.Add(text)
 	}
-	d := dialog.NewCustomConfirm(lang.L("Import"), lang.L("Import"), lang.L("Cancel"), container.NewVScroll(box), func(yes bool) {
+	u.decide(lang.L("Import"), lang.L("Import"), fyne.NewSize(600, 480), container.NewVScroll(box), func(yes bool) {
 		if yes {
 			u.take(result, chosen)
 		}
 		for _, i := range result.Profiles {
 			i.Profile.Clear()
 		}
-	}, u.window)
-	d.Resize(fyne.NewSize(600, 480))
-	d.Show()
+	})
 }
 
 // importText says what was understood of a profile, and where its secrets go.
@@ -210,7 +208,7 @@ func importText(i formats.Imported) string {
 	var b strings.Builder
 	for _, s := range i.Profile.Settings(false) {
 		if s.Key != "name" && s.Key != "gateway" {
-			b.WriteString(s.Key + " = " + s.Value + "\n")
+			b.WriteString(fieldLabel(s.Key) + ": " + s.Value + "\n")
 		}
 	}
 	for _, part := range []struct {

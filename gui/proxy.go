@@ -28,5 +28,5 @@ func newProxyLine(u *UI) *proxyLine {
 func (p *proxyLine) show(t *localapi.TunnelStatus) {
 	setHidden(p.box, t.Proxy == "")
 	p.proxy = t.Proxy
-	setText(p.text, lang.L("Programs reach the network behind it through the proxy {{.Proxy}} (SOCKS5 or HTTP).", map[string]any{"Proxy": t.Proxy}))
+	setText(p.text, lang.L("Your programs' proxy (SOCKS5 or HTTP): {{.Proxy}}", map[string]any{"Proxy": t.Proxy}))
 }
