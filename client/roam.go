@@ -69,12 +69,13 @@ func (c *Client) networkChanged(ctx context.Context, ch hostnet.Change) {
 // gateway whether it agrees. Without UDP around it ESP is bound to the addresses
 // of phase 1, which is then made anew.
 func (s *session) changed(ctx context.Context, resumed bool) {
+	// The route to the gateway first: the system would go on along the old way.
+	if err := s.inside.setGateway(ctx, s.gateway.Addr()); err != nil {
+		s.log.Warn("the way to the gateway", "error", err)
+	}
 	source := s.carrier.SourceFor(s.gateway.Addr())
 	if !source.IsValid() {
 		return // no network; another change will tell of the next one
-	}
-	if err := s.inside.setGateway(ctx, s.gateway.Addr()); err != nil {
-		s.log.Warn("the way to the gateway", "error", err)
 	}
 	p := s.current()
 	path := p.sa.Path()
