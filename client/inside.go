@@ -333,6 +333,20 @@ func (in *inside) setGateway(ctx context.Context, gateway netip.Addr) error {
 	return err
 }
 
+// refit makes the host's network fit once more after it has changed: the way to the
+// gateway, a resolver's file that somebody wrote, networks that it is connected to.
+func (in *inside) refit(ctx context.Context) error {
+	if in == nil {
+		return nil
+	}
+	in.hosting.Lock()
+	defer in.hosting.Unlock()
+	if in.host == nil {
+		return nil
+	}
+	return in.host.Update(ctx, in.applied)
+}
+
 // carried are the routes as far as the gateway agreed to carry them.
 func (s *session) carried(routes []netip.Prefix) (out []netip.Prefix) {
 	for _, r := range routes {

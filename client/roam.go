@@ -70,8 +70,8 @@ func (c *Client) networkChanged(ctx context.Context, ch hostnet.Change) {
 // of phase 1, which is then made anew.
 func (s *session) changed(ctx context.Context, resumed bool) {
 	// The route to the gateway first: the system would go on along the old way.
-	if err := s.inside.setGateway(ctx, s.gateway.Addr()); err != nil {
-		s.log.Warn("the way to the gateway", "error", err)
+	if err := s.inside.refit(ctx); err != nil {
+		s.log.Warn("the host's network", "error", err)
 	}
 	source := s.carrier.SourceFor(s.gateway.Addr())
 	if !source.IsValid() {
