@@ -53,6 +53,8 @@ var arrows = map[string][]string{
 	"client/concentrator/radiusserver": {"client/concentrator/radius"},
 	"client/interop":                   {},
 
+	"packaging/release": {},
+
 	"cmd": {},
 	"cmd/postern": {
 		"ike", "ike/isakmp", "xauth", "stamp", "tun", "tun/esp", "tun/hostnet", "tun/proxy", "client", "client/concentrator",

@@ -43,7 +43,6 @@ type tunnel struct {
 	polled  time.Time
 	polling chan struct{} // holds a value while somebody polls
 	final   *report       // its last word
-	died    []string      // what its process said as it died
 }
 
 // launch is what a tunnel is made of.

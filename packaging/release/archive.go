@@ -19,7 +19,8 @@ func (r *release) archives(work string) error {
 	for _, t := range r.targets() {
 		name := "postern-" + r.version + "-" + t.String()
 		files := []file{
-			{from: "README.md"}, {from: "LICENSE"},
+			{from: "README.md"},
+			{from: "LICENSE"},
 			{from: filepath.Join(work, "stage", noticesName), to: noticesName},
 		}
 		for _, p := range programs {
