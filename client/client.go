@@ -263,6 +263,9 @@ func (c *Client) reconnect(ctx context.Context, pause *time.Duration) (*session,
 		if c.lost(err) {
 			c.closeInside()
 		}
+		if c.addresses.outdated() && !errors.Is(err, xauth.ErrRefused) {
+			c.freeResolver(ctx)
+		}
 		c.log.Warn("no new connection yet", "error", err)
 		c.set(Reconnecting, Explain(err))
 	}

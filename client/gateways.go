@@ -29,8 +29,9 @@ type target struct {
 // addresses remembers what names mean: while the tunnel is down, the name server
 // inside it can't be asked. Safe for concurrent use.
 type addresses struct {
-	mu    sync.Mutex
-	known map[string][]netip.Addr
+	mu       sync.Mutex
+	known    map[string][]netip.Addr
+	recalled bool // the last lookup of a known name failed
 }
 
 const (
@@ -54,8 +55,13 @@ func (a *addresses) lookup(ctx context.Context, system System, host string) ([]n
 		defer stop()
 	}
 	found, err := system.Lookup(ctx, host)
-	if err != nil && before != nil {
-		return before, nil
+	if before != nil {
+		a.mu.Lock()
+		a.recalled = err != nil
+		a.mu.Unlock()
+		if err != nil {
+			return before, nil
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -74,6 +80,25 @@ func (a *addresses) lookup(ctx context.Context, system System, host string) ([]n
 	return found, nil
 }
 
+// recall is lookup only for a host that nothing is known of: while the tunnel is up, a
+// name server inside it may know its gateway by another address.
+func (a *addresses) recall(ctx context.Context, system System, host string) ([]netip.Addr, error) {
+	a.mu.Lock()
+	before := a.known[host]
+	a.mu.Unlock()
+	if before != nil {
+		return before, nil
+	}
+	return a.lookup(ctx, system, host)
+}
+
+// outdated says whether the name servers didn't answer when a known name was looked up.
+func (a *addresses) outdated() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.recalled
+}
+
 // gateways are all that may be dialled, in order, each once: what a gateway pushed comes
 // before what the profile says.
 func (c *Client) gateways() []profile.Gateway {
@@ -83,10 +108,25 @@ func (c *Client) gateways() []profile.Gateway {
 }
 
 // targets are the addresses to dial, in order. An error means that there is none.
-func (c *Client) targets(ctx context.Context) (all []target, err error) {
-	var first error
+func (c *Client) targets(ctx context.Context) ([]target, error) {
+	all, err := c.resolved(ctx, c.addresses.lookup)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if to := c.sentTo; to != nil {
+		all = append([]target{*to}, slices.DeleteFunc(all, func(o target) bool { return o == *to })...)
+		c.sentTo = nil
+	}
+	if len(all) == 0 {
+		return nil, stageError{stageResolve, err}
+	}
+	return all, nil
+}
+
+// resolved are the addresses of all gateways, by find. The error is the first of those
+// without an address.
+func (c *Client) resolved(ctx context.Context, find func(context.Context, System, string) ([]netip.Addr, error)) (all []target, first error) {
 	for _, g := range c.gateways() {
-		found, err := c.addresses.lookup(ctx, c.system, g.Host)
+		found, err := find(ctx, c.system, g.Host)
 		if err != nil && first == nil {
 			first = err
 		}
@@ -97,16 +137,7 @@ func (c *Client) targets(ctx context.Context) (all []target, err error) {
 			}
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if to := c.sentTo; to != nil {
-		all = append([]target{*to}, slices.DeleteFunc(all, func(o target) bool { return o == *to })...)
-		c.sentTo = nil
-	}
-	if len(all) == 0 {
-		return nil, stageError{stageResolve, first}
-	}
-	return all, nil
+	return all, first
 }
 
 // dial makes a connection to the first gateway that will have one.
@@ -203,7 +234,10 @@ func (s *session) notified(sa *ike.SA, n isakmp.Notify) {
 func (s *session) redirect(addr netip.Addr) {
 	c := s.client
 	for _, g := range append([]profile.Gateway{s.profile.Gateway}, s.profile.Backup...) {
-		found, _ := c.addresses.lookup(s.ctx, c.system, g.Host)
+		found, _ := c.addresses.recall(s.ctx, c.system, g.Host)
+		if !slices.Contains(found, addr) { // some names have other addresses each time
+			found, _ = c.addresses.lookup(s.ctx, c.system, g.Host)
+		}
 		if slices.Contains(found, addr) && addr != s.gateway.Addr() {
 			err := redirected{target{g, netip.AddrPortFrom(addr, g.Port)}}
 			c.mu.Lock()

@@ -67,9 +67,8 @@ func (s *session) guardTunnel(ctx context.Context, applied hostnet.Config) error
 	config.Interface, config.Protect = applied.Interface, union(config.Protect, applied.Routes)
 	config.Exclude, config.LocalLAN = applied.Exclude, applied.LocalLAN
 	config.DNS, config.SplitDNS = applied.DNS, applied.SplitDNS
-	if all, err := c.targets(ctx); err == nil {
-		config.Gateways = union(config.Gateways, addressesOf(all))
-	}
+	all, _ := c.resolved(ctx, c.addresses.recall)
+	config.Gateways = union(config.Gateways, addressesOf(all))
 	return c.updateGuard(ctx, g, config)
 }
 

@@ -295,6 +295,30 @@ func (in *inside) apply(ctx context.Context, system System, c hostnet.Config) (e
 	return nil
 }
 
+// freeResolver gives names back to the host's own name servers, while those inside
+// can't be asked where the gateway is now; the next connection takes them again.
+// Chosen here: not under a kill switch, for which no name leaves.
+func (c *Client) freeResolver(ctx context.Context) {
+	c.mu.Lock()
+	in, g := c.inside, c.guard
+	c.mu.Unlock()
+	if in == nil || g != nil {
+		return
+	}
+	in.hosting.Lock()
+	applied, there := in.applied, in.host != nil
+	in.hosting.Unlock()
+	if !there || len(applied.DNS) == 0 {
+		return
+	}
+	applied.DNS, applied.Search, applied.SplitDNS = nil, nil, nil
+	if err := in.apply(ctx, c.system, applied); err != nil {
+		c.log.Warn("the name servers outside", "error", err)
+		return
+	}
+	c.log.Info("names are asked of the name servers outside, for the gateway's may have moved")
+}
+
 // innerMTU is the device's now.
 func (in *inside) innerMTU() int {
 	in.hosting.Lock()

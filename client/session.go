@@ -88,6 +88,8 @@ func (c *Client) dialOne(ctx context.Context, t target, others bool) (*session, 
 	s.tasks.Go(s.answerGateway)
 	s.tasks.Go(s.watch)
 	s.tasks.Go(s.followMTU)
+	// Gateways that this one told of must be known before the name servers inside are out of reach.
+	s.tasks.Go(func() { _, _ = c.resolved(s.ctx, c.addresses.recall) })
 	return s, nil
 }
 

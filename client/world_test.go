@@ -118,11 +118,15 @@ type machine struct {
 	restored int
 	guards   []hostnet.GuardConfig // that were in force, in turn
 	released int
+	deaf     bool // the name servers inside don't answer
 }
 
 func (m *machine) Lookup(_ context.Context, name string) ([]netip.Addr, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.deaf && len(m.applied) > 0 && len(m.applied[len(m.applied)-1].DNS) > 0 {
+		return nil, errors.New("no answer")
+	}
 	if a := m.names[name]; a != nil {
 		return a, nil
 	}
