@@ -126,6 +126,7 @@ func (u *UI) Attach(w fyne.Window) {
 		}
 		u.Quit()
 	})
+	u.tray.show(u.entries) // a symbol that comes after the program's start, Fyne doesn't show
 }
 
 // Close ends what runs beside the window, a demonstration too.

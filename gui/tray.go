@@ -15,6 +15,7 @@ import (
 type tray struct {
 	ui    *UI
 	app   desktop.App // nil: this system has none
+	there bool        // its menu was made
 	shown string      // what its menu says, so that it is built when that changes only
 	icon  string
 }
@@ -40,10 +41,10 @@ func (t *tray) show(all []*entry) {
 		t.icon = icon.Name()
 		t.app.SetSystemTrayIcon(icon)
 	}
-	if says.String() == t.shown {
+	if t.there && says.String() == t.shown {
 		return
 	}
-	t.shown = says.String()
+	t.there, t.shown = true, says.String()
 	t.app.SetSystemTrayMenu(fyne.NewMenu("postern", t.items(all)...))
 }
 
