@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 
@@ -23,6 +24,9 @@ const (
 	polkitControl   = "org.postern.control"
 	polkitByProcess = "unix-process"
 )
+
+// busTimeout is for how long a connection to the system bus is waited for. Chosen here.
+const busTimeout = 5 * time.Second
 
 // polkitSubject is (sa{sv}): who is meant.
 type polkitSubject struct {
@@ -42,11 +46,15 @@ func systemPolkit(ctx context.Context, c localapi.Caller, interact bool) (verdic
 	if err != nil {
 		return denied, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	late := time.AfterFunc(busTimeout, cancel) // a bus that doesn't greet, which nothing else ends
 	bus, err := dbus.ConnectSystemBus(dbus.WithContext(ctx))
 	if err != nil {
 		return denied, err
 	}
 	defer bus.Close()
+	late.Stop()
 	// The number of a process comes again, with another start; the user is who
 	// connected to our socket, whatever the process has become since.
 	subject := polkitSubject{polkitByProcess, map[string]dbus.Variant{
