@@ -155,7 +155,7 @@ func (s *session) ikeConfig(ctx context.Context, one *phase1, why purpose) (ike.
 	}
 	cfg := ike.Config{
 		Proposals: proposals, Lifetime: p.Lifetime.IKE,
-		Identity: identity(p), InitialContact: !why.again && !s.client.options.Accompanied, Patience: s.patience, DPD: p.DPD, Alive: s.alive,
+		Identity: identity(p), InitialContact: !why.again && !s.client.options.Accompanied, Patience: s.patience, DPD: p.DPD, Alive: s.alive, Insist: true,
 		Transaction: one.login.Handle, Quick: s.quickOffered, Deleted: s.childDeleted, Notify: s.notified,
 		Suspect: func(*ike.SA) { s.want() },
 		Log:     s.log.WithGroup("ike"), KeyLog: s.client.options.KeyLog.phase1(),

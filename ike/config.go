@@ -86,6 +86,10 @@ type Config struct {
 	DPD time.Duration
 	// Alive, if not nil, is when the peer last proved to live by traffic of its own.
 	Alive func() time.Time
+	// Insist has the last message of a Quick Mode, and an answer to a Transaction, sent
+	// up to twice more unless something came from the peer since. Chosen here: when it is
+	// lost, what follows waits until the peer repeats its own, which takes strongSwan 4 s.
+	Insist bool
 
 	// Suspect, if not nil, hears that three probes in a row weren't answered, long
 	// before the peer is taken for dead. It runs as Notify does.

@@ -127,6 +127,18 @@ func newSA(p *phase1, k *keys) *SA {
 	return sa
 }
 
+// urge is how a last message is insisted on, for linger: see Config.Insist.
+func (sa *SA) urge() func() bool {
+	if !sa.cfg.Insist {
+		return nil
+	}
+	heard, began, left := sa.link.lastHeard(), time.Now(), 2
+	return func() bool {
+		left--
+		return left >= 0 && sa.link.lastHeard().Equal(heard) && (sa.cfg.Alive == nil || !sa.cfg.Alive().After(began))
+	}
+}
+
 // run is the owner.
 func (sa *SA) run(held []Datagram) {
 	for _, d := range held {
