@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"syscall"
@@ -149,7 +150,10 @@ func explainNotify(n *ike.NotifyError, late *ike.TimeoutError, stage string) *Re
 func explainHost(err error, stage string) *Reason {
 	var op *net.OpError
 	denied := errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EPERM)
+	var file *fs.PathError
 	switch {
+	case denied && stage == "" && errors.As(err, &file): // before anything was changed
+		return &Reason{Code: "not_permitted", Exit: ExitPermission, Message: fmt.Sprintf("You may not read %s.", file.Path), Try: "Ask its owner, or name a profile of your own."}
 	case denied:
 		return &Reason{Code: "not_permitted", Exit: ExitPermission, Message: "Changing the network needs privileges that this process hasn't: " + err.Error() + ".", Try: "Run it as root, or with --rootless, which needs none."}
 	case stage == stageSocket && errors.Is(err, syscall.EADDRINUSE):

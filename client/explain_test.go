@@ -67,6 +67,7 @@ func TestExplain(t *testing.T) {
 		{"no configuration", stageError{stageConfig, late("transaction", 1, nil)}, "no_configuration", 3},
 		{"no quick mode", stageError{stageQuick, late("quick mode", 1, nil)}, "no_answer_quick", 3},
 		{"not permitted", stageError{stageDevice, &os.PathError{Op: "open", Path: "/dev/net/tun", Err: syscall.EPERM}}, "not_permitted", 8},
+		{"a file of another user", &os.PathError{Op: "open", Path: "/home/alice/office.toml", Err: syscall.EACCES}, "not_permitted", 8},
 		{"port taken", stageError{stageSocket, os.NewSyscallError("bind", syscall.EADDRINUSE)}, "port_taken", 5},
 		{"routes", stageError{stageHost, errors.New("a route can't be added")}, "network", 5},
 		{"dead", ike.ErrDead, "gateway_gone", 3},
