@@ -118,7 +118,9 @@ type machine struct {
 	restored int
 	guards   []hostnet.GuardConfig // that were in force, in turn
 	released int
-	deaf     bool // the name servers inside don't answer
+	deaf     bool        // the name servers inside don't answer
+	way      hostnet.Way // to the gateway; the zero Way: an Ethernet's
+	mtus     []int       // of the device, as it was set
 }
 
 func (m *machine) Lookup(_ context.Context, name string) ([]netip.Addr, error) {
@@ -156,7 +158,14 @@ func (m *machine) Apply(_ context.Context, c hostnet.Config) (client.HostNetwork
 
 func (m *machine) Changes(context.Context) (<-chan hostnet.Change, error) { return m.changes, nil }
 
-func (m *machine) Way(netip.Addr) (hostnet.Way, error) { return hostnet.Way{MTU: 1500}, nil }
+func (m *machine) Way(netip.Addr) (hostnet.Way, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.way.MTU == 0 {
+		return hostnet.Way{MTU: 1500}, nil
+	}
+	return m.way, nil
+}
 
 func (m *machine) Protect(_ context.Context, c hostnet.GuardConfig) (client.Guard, error) {
 	g := &guard{m: m}
@@ -183,7 +192,13 @@ func (g *guard) Release() error {
 func (m *machine) Warnings() []string     { return nil }
 func (m *machine) Routes() []netip.Prefix { return m.now().Routes }
 func (m *machine) Resolver() string       { return "" }
-func (m *machine) SetMTU(int) error       { return nil }
+
+func (m *machine) SetMTU(mtu int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mtus = append(m.mtus, mtu)
+	return nil
+}
 
 func (m *machine) Update(_ context.Context, c hostnet.Config) error {
 	m.mu.Lock()
