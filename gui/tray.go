@@ -15,13 +15,13 @@ import (
 type tray struct {
 	ui    *UI
 	app   desktop.App // nil: this system has none
-	there bool        // its menu was made
+	menu  *fyne.Menu  // always the same: Fyne shows the first one again when the symbol is there
 	shown string      // what its menu says, so that it is built when that changes only
 	icon  string
 }
 
 func newTray(u *UI) *tray {
-	t := &tray{ui: u}
+	t := &tray{ui: u, menu: fyne.NewMenu("postern")}
 	t.app, _ = u.app.(desktop.App)
 	return t
 }
@@ -41,11 +41,11 @@ func (t *tray) show(all []*entry) {
 		t.icon = icon.Name()
 		t.app.SetSystemTrayIcon(icon)
 	}
-	if t.there && says.String() == t.shown {
+	if t.menu.Items != nil && says.String() == t.shown {
 		return
 	}
-	t.there, t.shown = true, says.String()
-	t.app.SetSystemTrayMenu(fyne.NewMenu("postern", t.items(all)...))
+	t.shown, t.menu.Items = says.String(), t.items(all)
+	t.app.SetSystemTrayMenu(t.menu)
 }
 
 // loudest is what a symbol for several connections shows.
