@@ -119,11 +119,11 @@ func (p *PathMTU) BlackHole() {
 // says whether it was answered by one of the same size. When the present size isn't
 // answered the larger one of 1400 and 1280 octets that is takes its place; when none is,
 // or ctx ends, nothing is known and all stays as it is: there are hosts that answer no
-// large pings.
+// large pings. Sizes that no link outside of this host has aren't asked about.
 func (p *PathMTU) Search(ctx context.Context, ask func(ctx context.Context, size int) bool) {
-	const small = 256
+	const small, jumbo = 256, 9216
 	size := p.MTU()
-	if !ask(ctx, small) || ask(ctx, size) {
+	if size > jumbo || !ask(ctx, small) || ask(ctx, size) {
 		return
 	}
 	for _, plateau := range plateaus {

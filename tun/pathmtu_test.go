@@ -119,6 +119,10 @@ func TestPathMTUSearch(t *testing.T) {
 			t.Errorf("%s: asked for (-want +got)\n%s", test.name, diff)
 		}
 	}
+	NewPathMTU(65536, false).Search(t.Context(), func(context.Context, int) bool {
+		t.Error("asked about loopback")
+		return false
+	})
 	// What is found about a way that was left meanwhile is nothing about the new one.
 	p := NewPathMTU(1500, false)
 	p.Search(t.Context(), func(_ context.Context, size int) bool {

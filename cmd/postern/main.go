@@ -29,7 +29,7 @@ func verbs() []struct {
 		title    string
 		commands []*cobra.Command
 	}{
-		{"Connections:", []*cobra.Command{upCommand(), downCommand(), statusCommand(), logCommand()}},
+		{"Connections:", []*cobra.Command{upCommand(), downCommand(), statusCommand(), logCommand(), recoverCommand()}},
 		{"Profiles:", []*cobra.Command{listCommand(), showCommand(), editCommand(), importCommand(), exportCommand(), removeCommand(), secretCommand()}},
 		{"To find out:", []*cobra.Command{probeCommand(), doctorCommand(), demoCommand()}},
 		{"For service managers and scripts:", []*cobra.Command{runCommand(), daemonCommand(), profileCommand()}},
