@@ -266,7 +266,7 @@ func (u *UI) ask() {
 		})
 	})
 	u.question.show(u.window)
-	u.window.RequestFocus()
+	u.raise() // it may be in the tray
 }
 
 // keepable says whether a prompt asks for what may be kept: no code, which is good once.

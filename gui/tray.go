@@ -70,7 +70,7 @@ func loudest(a, b localapi.State) localapi.State {
 func (t *tray) items(all []*entry) []*fyne.MenuItem {
 	items := []*fyne.MenuItem{fyne.NewMenuItem(lang.L("Open the window"), t.ui.raise), fyne.NewMenuItemSeparator()}
 	for _, e := range all {
-		text, act := lang.L("Connect {{.Name}}", map[string]any{"Name": e.name}), func() { t.ui.connect(e) }
+		text, act := lang.L("Connect {{.Name}}", map[string]any{"Name": e.name}), func() { t.ui.choose(e.key); t.ui.connect(e) }
 		if e.busy() {
 			text, act = lang.L("Disconnect {{.Name}}", map[string]any{"Name": e.name}), func() { t.ui.disconnect(e) }
 		}
