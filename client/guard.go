@@ -64,6 +64,10 @@ func (s *session) guardTunnel(ctx context.Context, applied hostnet.Config) error
 	if g == nil {
 		return nil
 	}
+	if config.Interface == "" {
+		// Until the gateway said which networks are inside, all was protected that may be.
+		config.Protect = c.profile.Networks
+	}
 	config.Interface, config.Protect = applied.Interface, union(config.Protect, applied.Routes)
 	config.Exclude, config.LocalLAN = applied.Exclude, applied.LocalLAN
 	config.DNS, config.SplitDNS = applied.DNS, applied.SplitDNS

@@ -185,6 +185,9 @@ func TestKillSwitch(t *testing.T) {
 		if got := fmt.Sprint(first.Protect, first.Gateways); got != "[0.0.0.0/0] [203.0.113.1:500]" || first.Interface != "" {
 			t.Errorf("first %s %q", got, first.Interface)
 		}
+		if got := fmt.Sprint(last.Protect); got != "[10.20.0.0/24]" {
+			t.Errorf("the gateway pushed one network, and protected are %s", got)
+		}
 		if last.Interface != "test" || w.laptop.released != 0 {
 			t.Errorf("last %+v, released %d times", last, w.laptop.released)
 		}
