@@ -225,7 +225,7 @@ func (s *session) applyHost(ctx context.Context) error {
 	t := &TunnelStatus{
 		Since: time.Now(), Address: a.Address.Addr(), Encapsulation: "esp", Networks: routes, Rule: rule,
 		Exclude: union(a.Exclude, p.Exclude), Banner: a.Banner, MTU: in.innerMTU(),
-		DNS: s.nameServers(), Domains: union(a.SplitDNS, s.search()),
+		DNS: s.nameServers(), Domains: union(a.SplitDNS, s.search()), Search: s.search(), SplitDNS: a.SplitDNS, NBNS: a.NBNS,
 		SavePassword: p.Policies.MaySave(&save),
 	}
 	if s.current().sa.Info().NAT.Encapsulate() {

@@ -86,7 +86,10 @@ type TunnelStatus struct {
 	Exclude       []netip.Prefix `json:"exclude,omitempty"`
 	Rule          string         `json:"rule"` // which rule made the networks
 	DNS           []netip.Addr   `json:"dns,omitempty"`
-	Domains       []string       `json:"domains,omitempty"`
+	Domains       []string       `json:"domains,omitempty"`   // both of the next two
+	Search        []string       `json:"search,omitempty"`    // that complete short names, the gateway's default one last
+	SplitDNS      []string       `json:"split_dns,omitempty"` // that alone are asked of DNS; none: all names are
+	NBNS          []netip.Addr   `json:"nbns,omitempty"`      // NetBIOS name servers
 	Resolver      string         `json:"resolver,omitempty"`
 	Banner        string         `json:"banner,omitempty"`
 	Proxy         string         `json:"proxy,omitempty"` // SOCKS5 and HTTP

@@ -125,10 +125,8 @@ func hookEnvironment(reason string, st client.Status) []string {
 	}
 	set("TUNDEV", t.Interface)
 	set("INTERNAL_IP4_MTU", fmt.Sprint(t.MTU))
-	servers := map[bool][]string{} // by whether they are IPv4
-	for _, a := range t.DNS {
-		servers[a.Is4()] = append(servers[a.Is4()], a.String())
-	}
+	four, six := lists(t.DNS)
+	nbns, _ := lists(t.NBNS)
 	if a := t.Address; a.Is4() {
 		set("INTERNAL_IP4_ADDRESS", a.String())
 		set("INTERNAL_IP4_NETMASK", "255.255.255.255")
@@ -138,15 +136,39 @@ func hookEnvironment(reason string, st client.Status) []string {
 		set("INTERNAL_IP6_ADDRESS", a.String())
 		set("INTERNAL_IP6_NETMASK", a.String()+"/128")
 	}
-	set("INTERNAL_IP4_DNS", strings.Join(servers[true], " "))
-	set("INTERNAL_IP6_DNS", strings.Join(servers[false], " "))
-	if len(t.Domains) > 0 {
-		set("CISCO_DEF_DOMAIN", t.Domains[0])
-		set("CISCO_SPLIT_DNS", strings.Join(t.Domains, ","))
-	}
+	set("INTERNAL_IP4_DNS", four)
+	set("INTERNAL_IP6_DNS", six)
+	set("INTERNAL_IP4_NBNS", nbns)
+	set("CISCO_DEF_DOMAIN", strings.Join(domains(t.Search), " "))
+	set("CISCO_SPLIT_DNS", strings.Join(domains(t.SplitDNS), ","))
 	set("CISCO_BANNER", t.Banner)
 	env = append(env, splitEnvironment("INC", t.Networks)...)
 	return append(env, splitEnvironment("EXC", t.Exclude)...)
+}
+
+// lists are the addresses of each family, with blanks in between.
+func lists(addresses []netip.Addr) (four, six string) {
+	var both [2][]string
+	for _, a := range addresses {
+		family := 1
+		if a.Is4() {
+			family = 0
+		}
+		both[family] = append(both[family], a.String())
+	}
+	return strings.Join(both[0], " "), strings.Join(both[1], " ")
+}
+
+var domainName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$`)
+
+// domains are those of a gateway's words that are domain names.
+func domains(names []string) (out []string) {
+	for _, n := range names {
+		if n = strings.Trim(n, "."); domainName.MatchString(n) {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // splitEnvironment lists networks: their count, then each by its number. Without any,

@@ -3,6 +3,7 @@
 package service
 
 import (
+	"flag"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -18,6 +19,8 @@ import (
 	"postern/client/localapi"
 )
 
+var update = flag.Bool("update", false, "write testdata/hook.env anew")
+
 func up() client.Status {
 	return client.Status{
 		Profile: "office", State: client.Up,
@@ -27,7 +30,9 @@ func up() client.Status {
 			Networks: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/24"), netip.MustParsePrefix("10.0.0.1/8"), netip.MustParsePrefix("2001:db8::/48")},
 			Exclude:  []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
 			DNS:      []netip.Addr{netip.MustParseAddr("10.20.0.1"), netip.MustParseAddr("10.20.0.2"), netip.MustParseAddr("2001:db8::53")},
-			Domains:  []string{"example.com", "example.net"},
+			NBNS:     []netip.Addr{netip.MustParseAddr("10.20.0.3")},
+			Search:   []string{"home.example.com", "example.com."},
+			SplitDNS: []string{"example.net", "$(reboot)", "a b", "-", "example.org"},
 			Banner:   "Welcome\r\n`reboot`; $(reboot)\x1b]0;x\x07\u202e\x00" + strings.Repeat("a", 1000),
 		},
 	}
@@ -44,7 +49,7 @@ func TestHookEnvironment(t *testing.T) {
 		}
 	}
 	got := strings.Join(env, "\n") + "\n"
-	if os.Getenv("UPDATE_GOLDEN") != "" {
+	if *update {
 		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
