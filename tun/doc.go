@@ -10,4 +10,8 @@
 // through the newest pair whose selectors they match, packets from the gateway
 // are opened by the pair their SPI names, and reach the device only if they lie
 // within that pair's selectors (RFC 4301, section 5).
+//
+// What doesn't fit the path is fragmented before it is sealed, or refused as a
+// router does it (RFC 1191, 8201). PathMTU knows what fits: from routers' reports,
+// from large TCP segments that vanish (OnBlackHole), from pings (Echo).
 package tun

@@ -3,6 +3,7 @@ package hostnet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -365,5 +366,38 @@ func TestNewDefaultRoute(t *testing.T) {
 	check(t, a.Restore())
 	if left := ourRoutes(t); len(left) > 0 {
 		t.Errorf("routes are left: %v", left)
+	}
+}
+
+// Bridges of containers keep their networks, whether everything enters the tunnel, a network around theirs, or the very
+// same one.
+func TestContainersStay(t *testing.T) {
+	isolate(t)
+	openTUN(t, "ptun0")
+	h := testHost(t, someResolvConf)
+	for n := range 8 {
+		uplink(t, fmt.Sprintf("br%d", n), fmt.Sprintf("172.%d.0.1/16", 17+n))
+	}
+	before := snapshot(t, h)
+	for _, routes := range []string{"0.0.0.0/0", "172.16.0.0/12", "172.16.0.0/12 172.18.0.0/16"} {
+		c := fullTunnel()
+		c.Routes = prefixes(routes)
+		a, err := h.apply(t.Context(), c)
+		check(t, err)
+		for n := range 8 {
+			if got := device(t, fmt.Sprintf("172.%d.0.2", 17+n)); got != fmt.Sprintf("br%d", n) {
+				t.Errorf("%s: packets to 172.%d.0.2 leave by %s", routes, 17+n, got)
+			}
+		}
+		if got := device(t, "172.31.0.2"); got != "ptun0" {
+			t.Errorf("%s: packets to 172.31.0.2 leave by %s", routes, got)
+		}
+		check(t, a.Restore())
+		if diff := cmp.Diff(before, snapshot(t, h)); diff != "" {
+			t.Errorf("%s: after restore (-before +after)\n%s", routes, diff)
+		}
+		h2, err := open(h.dir) // Restore closed its socket
+		check(t, err)
+		h.nl = h2.nl
 	}
 }
