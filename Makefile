@@ -23,7 +23,7 @@ REQUIRE = $(shell [ "$$(id -u)" = 0 ] && packaging/test-deps --check && echo POS
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo build test fuzz soak bench-connect lint clean tools deps unit cross peers
+.PHONY: dist packages help demo build test fuzz soak bench-connect lint clean tools deps unit cross peers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -61,8 +61,14 @@ bench-connect: build ## start to first ping: postern, vpnc and strongSwan, ROUND
 	POSTERN_BENCH_CONNECT=$(ROUNDS) $(GO) test -count 1 -v -timeout 0 -run 'TestConnectTimes$$' \
 		-exec '$(AS_ROOT) POSTERN_BENCH_CONNECT=$(ROUNDS) POSTERN_REQUIRE_PEERS=1 POSTERN_BIN=$(CURDIR)/bin' ./client/interop
 
+dist: tools ## dist/: programs for every system, archives, packages, bill of materials, checksums (MINISIGN_KEY=FILE signs them)
+	$(GO) run ./packaging/release -o dist
+
+packages: tools ## the Debian packages checked, installed, used, upgraded and purged on a fresh Debian 12; needs root
+	@GO='$(GO)' packaging/check/run
+
 clean: ## remove what the other targets made
-	rm -rf bin
+	rm -rf bin dist
 	$(GO) clean -testcache -fuzzcache
 
 # The parts of `make test`.
