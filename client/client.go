@@ -169,7 +169,7 @@ func (c *Client) Run(ctx context.Context) error {
 			c.set(Reconnecting, nil)
 			c.Reconnect()
 			if s, err = c.reconnect(ctx, &pause); ctx.Err() != nil {
-				c.set(Down, nil)
+				c.leave(s)
 				return nil
 			}
 			continue
@@ -177,8 +177,7 @@ func (c *Client) Run(ctx context.Context) error {
 		began := time.Now()
 		err = s.serve(ctx)
 		if ctx.Err() != nil {
-			s.close()
-			c.drop(Down, nil)
+			c.leave(s)
 			return nil
 		}
 		if errors.Is(err, errIdle) {
@@ -197,10 +196,19 @@ func (c *Client) Run(ctx context.Context) error {
 		}
 		s, err = c.reconnect(ctx, &pause)
 		if ctx.Err() != nil {
-			c.set(Down, nil)
+			c.leave(s)
 			return nil
 		}
 	}
+}
+
+// leave ends a connection that its user doesn't want any more; nil: there is none, but
+// one may have been made the moment it wasn't wanted.
+func (c *Client) leave(s *session) {
+	if s != nil {
+		s.close()
+	}
+	c.drop(Down, nil)
 }
 
 // firstPause is before the first new attempt after a connection was lost; each one
