@@ -53,6 +53,9 @@ func (r *release) packages(work string) error {
 				continue // buildGUI said why, or it is another architecture
 			}
 			for _, format := range formats {
+				if format == "apk" && strings.Contains(recipe, "nfpm-gui") {
+					continue // Alpine has another C library than the one it was built with
+				}
 				if err := r.pack1(tool, stage, recipe, format, t.arch); err != nil {
 					return err
 				}

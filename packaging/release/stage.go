@@ -90,6 +90,7 @@ func compress(data []byte) []byte {
 // changelog is a deb's (Debian Policy, section 4.4). What changed from release to release is in git; a package says which
 // one it is.
 func (r *release) changelog() []byte {
+	// The name is that of the source; each package has a copy.
 	at := time.Unix(r.epoch, 0).UTC().Format(time.RFC1123Z)
 	return fmt.Appendf(nil, "postern (%s-1) unstable; urgency=medium\n\n  * Version %s.\n\n -- %s  %s\n", r.version, r.full, maintainer(), at)
 }
