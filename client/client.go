@@ -60,6 +60,9 @@ type Options struct {
 	EraseSecrets func() error
 	// ID tells this connection's kill switch from others'; "": by the profile's name.
 	ID string
+	// Orphan, if not nil, says when Run ends whether that is because whoever asked for
+	// the connection has died: the kill switch then holds, as after a crash.
+	Orphan func() bool
 	// System, if not nil, stands for this machine's sockets, devices and network.
 	System System
 }

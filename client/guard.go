@@ -106,7 +106,7 @@ func (c *Client) unguard() {
 	g := c.guard
 	c.guard = nil
 	c.mu.Unlock()
-	if g == nil {
+	if g == nil || c.options.Orphan != nil && c.options.Orphan() {
 		return
 	}
 	if err := g.Release(); err != nil {

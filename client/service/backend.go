@@ -13,6 +13,7 @@ import (
 	"postern/client"
 	"postern/client/localapi"
 	"postern/client/prompt"
+	"postern/tun/hostnet"
 )
 
 var _ localapi.Backend = (*Manager)(nil)
@@ -193,8 +194,19 @@ func (m *Manager) Disconnect(ctx context.Context, c localapi.Caller, r localapi.
 		m.mu.Lock()
 		m.dismiss(t)
 		m.mu.Unlock()
+		m.release(t)
 	}
 	return nil
+}
+
+// release lifts the kill switch of a connection whose process died.
+func (m *Manager) release(t *tunnel) {
+	if m.config.Mode != localapi.ModeSystem {
+		return
+	}
+	if err := hostnet.Release(m.config.StateDir, guardID(t.id)); err != nil {
+		m.log.Error("the kill switch couldn't be lifted", "tunnel", t.id, "error", err)
+	}
 }
 
 // Reconnect makes connections anew that are under way.

@@ -35,6 +35,7 @@ type command struct {
 
 // order is the connection that a worker makes.
 type order struct {
+	ID          string             `json:"id,omitempty"`          // of its kill switch
 	Path        string             `json:"path,omitempty"`        // of a system profile, or of one of Document's name
 	Credentials string             `json:"credentials,omitempty"` // its folder of credentials
 	Document    *localapi.Document `json:"document,omitempty"`    // a person's own profile

@@ -112,6 +112,15 @@ func New(ctx context.Context, c Config) (*Manager, error) {
 	}
 	m.lock = lock
 	m.recover()
+	held, err := hostnet.Guards(c.StateDir)
+	if err != nil {
+		m.log.Error("kill switches that a crash left can't be listed", "error", err)
+	}
+	for _, g := range held {
+		if !g.Alive {
+			m.log.Warn("a kill switch holds since a crash: connect and disconnect, or run postern recover", "id", g.ID, "since", g.Since)
+		}
+	}
 	return m, nil
 }
 
@@ -129,7 +138,7 @@ func (m *Manager) recover() {
 	}
 }
 
-// Log is where the daemon logs for those who control it.
+// Logger is where the daemon logs for those who control it.
 func (m *Manager) Logger() *slog.Logger { return m.log }
 
 // note keeps a line of the log, and hands it to the daemon's own.

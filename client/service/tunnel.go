@@ -3,6 +3,8 @@ package service
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -78,12 +80,28 @@ func (m *Manager) connect(ctx context.Context, c localapi.Caller, r localapi.Con
 		}
 		select {
 		case <-ending:
+		case <-time.After(heldAfter):
+			m.supersede(l.id)
 		case <-ctx.Done():
 			clearAll(l.secrets)
 			return nil, ctx.Err()
 		}
 	}
 }
+
+// supersede ends the process of a connection that failed and holds its kill switch,
+// without a word: the kill switch stays in force for its successor.
+func (m *Manager) supersede(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t := m.tunnels[id]; t != nil && t.process != nil && t.status.State == client.Failed && t.ctx.Err() == nil {
+		_ = t.process.cmd.Process.Kill()
+	}
+}
+
+// heldAfter is for how long a connection that failed may take to end. One with a kill
+// switch doesn't. Chosen here.
+const heldAfter = 2 * time.Second
 
 // begin begins a connection, unless there is one already. Where that is about to end,
 // ending is closed when it has.
@@ -213,6 +231,7 @@ func (m *Manager) prepare(c localapi.Caller, r localapi.ConnectRequest) (*launch
 	if m.folder.path != "" {
 		l.order.Path, l.order.Credentials = m.folder.file(l.name), m.folder.credentials
 	}
+	l.order.ID = guardID(l.id)
 	l.order.Known = m.known(l.owner)
 	if document != nil {
 		p, isManaged, err := m.folder.own(document)
@@ -233,6 +252,17 @@ func (m *Manager) prepare(c localapi.Caller, r localapi.ConnectRequest) (*launch
 	copySecrets(l.secrets, onceSecret, r.Secrets)
 	return l, nil
 }
+
+// guardID is the ID of a tunnel's kill switch, which has an octet's bound.
+func guardID(id string) string {
+	if len(id) <= maxGuardID {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:])
+}
+
+const maxGuardID = 100 // octets
 
 func copySecrets(to map[string]localapi.Octets, kind string, from map[string]localapi.Octets) {
 	for key, s := range from {

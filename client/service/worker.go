@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"postern/client"
 	"postern/client/localapi"
@@ -23,6 +24,7 @@ type worker struct {
 	first  uint64 // the number before the first prompt's
 
 	answers chan given
+	orphan  atomic.Bool // the Manager died
 
 	mu      sync.Mutex
 	pending *prompt.Prompt // the one that is open, with its number outside; nil: none
@@ -52,7 +54,7 @@ func Work(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return w.out.report(report{Ended: true, Reason: client.Explain(err)})
 	}
-	options := client.Options{Log: log, Ask: w.ask, StateDir: o.StateDir, Known: o.Known, Rootless: o.Rootless, Accompanied: o.Accompanied}
+	options := client.Options{Log: log, Ask: w.ask, StateDir: o.StateDir, Known: o.Known, Rootless: o.Rootless, Accompanied: o.Accompanied, ID: o.ID, Orphan: w.orphan.Load}
 	if o.NoPrompt {
 		options.Ask = prompt.Nobody
 	}
@@ -120,7 +122,10 @@ func (w *worker) obey(in io.Reader) {
 	for {
 		c, err := readCommand(in)
 		switch {
-		case err != nil || c.Stop:
+		case err != nil:
+			w.orphan.Store(true)
+			return
+		case c.Stop:
 			return
 		case c.Answer != nil:
 			w.answer(c.Answer, c.secrets)

@@ -559,3 +559,57 @@ func inMemory(t *testing.T, pid int, text string) (n int) {
 	}
 	return n
 }
+
+// TestKillSwitchOutlivesCrashes: whatever is killed, it holds until its connection is
+// disconnected.
+func TestKillSwitchOutlivesCrashes(t *testing.T) {
+	m := newMachine(t)
+	if _, err := exec.LookPath("nft"); err != nil {
+		cannot(t, "needs nft (Debian: package nftables)")
+	}
+	at := net.UDPAddrFromAddrPort(gateway(t))
+	m.file("profiles/office.toml", profileText(at, stored+"kill_switch = true\n"))
+	root := m.resident(0)
+	does := func(args ...string) {
+		t.Helper()
+		if exit, said := root.runs(args...); exit != 0 {
+			t.Fatalf("%q: exit code %d: %s", args, exit, said)
+		}
+	}
+	holds := func(want bool, when string) {
+		t.Helper()
+		if rules := m.sh("nft list ruleset"); (rules != "") != want {
+			t.Errorf("%s: holds %t: %s", when, !want, rules)
+		}
+	}
+	killed := func(pid int) {
+		t.Helper()
+		check(t, syscall.Kill(pid, syscall.SIGKILL))
+	}
+	p := m.daemon()
+	does("up", "office")
+	holds(true, "up")
+	killed(children(p.Process.Pid)[0])
+	until(t, "failed", func() bool { _, said := root.runs("status", "office"); return strings.Contains(said, "ended unexpectedly") })
+	holds(true, "after the connection's crash")
+	does("up", "office")
+	holds(true, "up again")
+	does("down", "office")
+	holds(false, "after down")
+
+	does("up", "office")
+	killed(children(p.Process.Pid)[0])
+	until(t, "failed", func() bool { _, said := root.runs("status", "office"); return strings.Contains(said, "ended unexpectedly") })
+	does("down", "office")
+	holds(false, "after down of what crashed")
+
+	does("up", "office")
+	check(t, p.Process.Kill())
+	p.wait()
+	p = m.daemon() // when the connection has ended
+	holds(true, "after the daemon's crash")
+	until(t, "said", func() bool { return strings.Contains(p.err.String(), "a kill switch holds") })
+	does("up", "office")
+	p.endsAt(syscall.SIGTERM)
+	holds(false, "after a clean end")
+}
