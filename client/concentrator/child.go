@@ -251,7 +251,8 @@ func (ch *child) settle(err error) {
 	g.log.Info("child", "user", s.user, "group", s.group.Name, "local", ch.local, "remote", ch.remote, "suite", ch.suite, "udp", ch.udp)
 	mine := ch.client.Load()
 	for _, old := range s.children {
-		if old != ch && old.active && !old.replaced && (old.client.Load() != mine || old.same(ch)) {
+		// Those for other traffic live on under the newer SA.
+		if old != ch && old.active && !old.replaced && old.same(ch) {
 			old.replaced = true
 			old.expire(replacedLives, "it was replaced")
 		}
