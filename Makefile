@@ -23,7 +23,8 @@ REQUIRE = $(shell [ "$$(id -u)" = 0 ] && packaging/test-deps --check && echo POS
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: dist packages help demo build test fuzz soak bench-connect lint clean tools deps unit cross peers
+.PHONY: dist packages help demo build test fuzz soak bench-connect gui pictures lint clean
+.PHONY: tools deps unit cross window peers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -34,13 +35,18 @@ demo: tools ## connect to the embedded gateway through a real tunnel; no root, n
 build: tools ## bin/postern and bin/concentrator (TAGS=pkcs11 for keys in tokens, which needs a C compiler)
 	$(if $(TAGS),CGO_ENABLED=1 $(GO) build -tags '$(TAGS)',CGO_ENABLED=0 $(GO) build) -trimpath -o bin/ ./cmd/...
 
+# One set of flags wherever the window is built: with another, OpenGL's bindings are compiled anew, for minutes.
+gui: build ## bin/postern-gui, the window; needs a C compiler and the headers that packaging/test-deps installs
+	CGO_ENABLED=1 $(GO) build -tags gui -o bin/ ./cmd/postern-gui
+
 test: FUZZTIME = 2s
-test: tools deps lint unit cross fuzz peers ## everything, real gateways included; installs what it needs from Debian's packages
+test: tools deps lint unit cross fuzz window peers ## everything, real gateways included; installs what it needs from Debian's packages
 
 lint: tools ## gofumpt, go vet, staticcheck
 	@unformatted=$$($(GOFUMPT) -l $$(git ls-files '*.go')) || exit 1; \
 	if [ -n "$$unformatted" ]; then printf 'not as gofumpt writes it (remedy: $(GOFUMPT) -w FILE):\n%s\n' "$$unformatted" >&2; exit 1; fi
 	$(GO) vet ./...
+	CGO_ENABLED=0 $(GO) vet -tags gui,ci ./cmd/postern-gui
 	$(if $(RACE),$(GO) vet -tags pkcs11 ./client/ ./client/token)
 	$(STATICCHECK) ./...
 
@@ -81,11 +87,24 @@ unit:
 	$(if $(RACE),$(REQUIRE) $(GO) test $(RACE) -tags pkcs11 -run Token ./client)
 
 cross:
-	CGO_ENABLED=0 GOOS=darwin $(GO) build ./...
-	CGO_ENABLED=0 GOOS=windows $(GO) build ./...
+	CGO_ENABLED=0 GOOS=darwin $(GO) build -tags ci ./... # ci: Fyne without C
+	CGO_ENABLED=0 GOOS=windows $(GO) build -tags gui,ci ./...
 
 deps:
 	@packaging/test-deps
+
+# The window on displays of its own, driven by its keys.
+WINDOW_TEST = POSTERN_GUI=$(CURDIR)/bin/postern-gui $(GO) test -count 1 -v -timeout 30m ./cmd/postern-gui
+
+window:
+	@if ! packaging/test-deps --check; then \
+		echo 'skipped: the tests of the window need packages; remedy: sudo packaging/test-deps'; \
+		[ "$${CI:-}" != true ]; exit; \
+	fi; \
+	$(MAKE) gui && POSTERN_REQUIRE_PEERS=1 $(WINDOW_TEST)
+
+pictures: gui ## docs/screens anew: the window in its scenes, light and dark, once and twice the size
+	$(WINDOW_TEST) -update
 
 # Last, so that its closing lines are the last of all. The tests wait more than they compute: six at once.
 peers: build
