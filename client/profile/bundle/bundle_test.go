@@ -161,8 +161,8 @@ func TestVerify(t *testing.T) {
 
 // A key with a password, which takes a GiB and a second.
 func TestEncryptedKey(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a GiB of memory, as minisign does")
+	if testing.Short() || raced {
+		t.Skip("takes a GiB of memory, as minisign does, and minutes under the race detector")
 	}
 	public, secret, err := GenerateKey("pass word")
 	if err != nil {
