@@ -53,6 +53,7 @@ var arrows = map[string][]string{
 	"client/concentrator/radiusserver": {"client/concentrator/radius"},
 	"client/interop":                   {},
 
+	"docs":              {},
 	"packaging/release": {},
 
 	"cmd": {},
