@@ -118,18 +118,16 @@ func (r *release) build(work string) error {
 
 func (r *release) compile(work string, t target, program string, more ...string) error {
 	words := append([]string{"GOOS=" + t.os, "GOARCH=" + t.arch}, more...)
-	words = append(words, "go", "build", "-trimpath", "-buildvcs=false", "-tags", tags(program),
+	words = append(words, "go", "build", "-trimpath", "-buildvcs=false")
+	words = append(words, special[program]...)
+	words = append(words,
 		"-ldflags", "-s -w -buildid= -X main.version="+r.full, "-o", filepath.Join(work, "bin", t.String(), t.exe(program)), "./cmd/"+program)
 	_, err := run(".", words...)
 	return err
 }
 
-func tags(program string) string {
-	if program == guiProgram {
-		return "gui"
-	}
-	return ""
-}
+// special are flags of one program: what links with C code is loaded at an address of chance, as distributions want it.
+var special = map[string][]string{guiProgram: {"-tags", "gui", "-buildmode=pie"}}
 
 const guiProgram = "postern-gui"
 
