@@ -274,6 +274,10 @@ func TestFailed(t *testing.T) {
 	if s, _ := m.Snapshot(root); find(s, "0:c") != nil {
 		t.Error("still there")
 	}
+	m.mu.Lock()
+	ended := m.tunnels["0:d"].ended
+	m.mu.Unlock()
+	<-ended
 	if err := m.Reconnect(t.Context(), root, localapi.TunnelRequest{Tunnel: "d"}); code(err) != localapi.CodeNoSuchTunnel {
 		t.Error(err)
 	}
