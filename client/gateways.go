@@ -66,6 +66,7 @@ func (a *addresses) lookup(ctx context.Context, system System, host string) ([]n
 	if err != nil {
 		return nil, err
 	}
+	found = slices.Clone(found) // whoever was told of addresses reads on in theirs
 	for i := range found {
 		found[i] = found[i].Unmap()
 	}
