@@ -81,7 +81,7 @@ clean: ## remove what the other targets made
 
 unit:
 	$(if $(RACE),,@echo 'go test runs without the race detector: no C compiler here')
-	$(REQUIRE) $(GO) test $(RACE) $$($(GO) list ./... | grep -v '/client/interop$$')
+	$(REQUIRE) $(GO) test $(RACE) -timeout 30m $$($(GO) list ./... | grep -v '/client/interop$$')
 	$(GO) test $(RACE) -run Replay ./client/interop
 	$(if $(RACE),$(GO) test -run TestEncryptedKey ./client/profile/bundle)
 	$(if $(RACE),$(REQUIRE) $(GO) test $(RACE) -tags pkcs11 ./client/token,@echo 'keys in tokens are untested: no C compiler here')
