@@ -274,10 +274,11 @@ func TestFailed(t *testing.T) {
 	if s, _ := m.Snapshot(root); find(s, "0:c") != nil {
 		t.Error("still there")
 	}
-	m.mu.Lock()
-	ended := m.tunnels["0:d"].ended
-	m.mu.Unlock()
-	<-ended
+	d, err := m.find(root, "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-d.ended
 	if err := m.Reconnect(t.Context(), root, localapi.TunnelRequest{Tunnel: "d"}); code(err) != localapi.CodeNoSuchTunnel {
 		t.Error(err)
 	}

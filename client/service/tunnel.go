@@ -389,6 +389,9 @@ func (t *tunnel) end(err error) {
 		}
 	case t.final != nil && t.final.Reason != nil:
 		st.Reason = t.final.Reason
+		if t.status.State == client.Failed {
+			st.Since = t.status.Since // its process took a moment to end
+		}
 	default:
 		st.Reason = internal(err)
 	}
