@@ -4,7 +4,7 @@
 //	service.go    Manager: what it has, how it starts and ends
 //	backend.go    the calls of the local API
 //	rights.go     who may do what; polkit_linux.go asks the system's authority
-//	tunnel.go     one connection, from its order to its end
+//	launch.go     what a connection is made of; tunnel.go one, from its order to its end
 //	process.go    a connection's process as the Manager sees it
 //	worker.go     and from inside
 //	frame.go      what the two say
