@@ -38,7 +38,7 @@ const workerVariable = "POSTERN_TEST_WORKER"
 
 func testWorker() *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), workerVariable+"=1")
+	cmd.Env = append(os.Environ(), workerVariable+"=1", "GORACE=atexit_sleep_ms=0") // the race detector lets it linger for a second
 	return cmd
 }
 

@@ -82,8 +82,7 @@ func newMachine(t *testing.T) *machine {
 	check(t, os.RemoveAll("/etc/resolv.conf"))
 	check(t, os.WriteFile("/etc/resolv.conf", []byte("nameserver 192.0.2.53\nsearch example.net\n"), 0o644))
 	m.sh("ip link set lo up; ip link add up0 type veth peer name far0; ip addr add 192.0.2.10/24 dev up0; ip link set far0 up; ip link set up0 up; ip route add default via 192.0.2.1")
-	// The race detector lets each program linger for a second, of which there are hundreds here.
-	m.env = []string{"GORACE=atexit_sleep_ms=0", "NOTIFY_SOCKET=" + m.sd.path, "CREDENTIALS_DIRECTORY=" + filepath.Join(dir, "credentials"), "DBUS_SYSTEM_BUS_ADDRESS=unix:path=" + dir + "/no-bus"}
+	m.env = []string{"NOTIFY_SOCKET=" + m.sd.path, "CREDENTIALS_DIRECTORY=" + filepath.Join(dir, "credentials"), "DBUS_SYSTEM_BUS_ADDRESS=unix:path=" + dir + "/no-bus"}
 	return m
 }
 
@@ -177,7 +176,7 @@ func (u *resident) runs(args ...string) (exit int, said string) {
 	p := postern(u.m.t, append(args, "--socket", u.m.socket())...)
 	p.Path, p.Args[0] = u.m.self, u.m.self
 	p.Dir = "/"
-	p.Env = append(p.Env, "GORACE=atexit_sleep_ms=0", "HOME="+u.home, "XDG_CONFIG_HOME="+u.home, "XDG_STATE_HOME="+u.home, "XDG_RUNTIME_DIR="+u.home, "DBUS_SESSION_BUS_ADDRESS=autolaunch:", "DISPLAY=", "WAYLAND_DISPLAY=")
+	p.Env = append(p.Env, "HOME="+u.home, "XDG_CONFIG_HOME="+u.home, "XDG_STATE_HOME="+u.home, "XDG_RUNTIME_DIR="+u.home, "DBUS_SESSION_BUS_ADDRESS=autolaunch:", "DISPLAY=", "WAYLAND_DISPLAY=")
 	p.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: u.cred}
 	exit = p.finish()
 	return exit, p.out.String() + p.err.String()

@@ -67,7 +67,8 @@ const patience = 2 * time.Minute
 func postern(t *testing.T, args ...string) *program {
 	t.Helper()
 	p := &program{Cmd: exec.Command(os.Args[0], args...), t: t}
-	p.Env = append(os.Environ(), "POSTERN_TEST_AS_PROGRAM=1", "XDG_CONFIG_HOME="+t.TempDir())
+	// The race detector lets each program linger for a second, of which there are hundreds.
+	p.Env = append(os.Environ(), "POSTERN_TEST_AS_PROGRAM=1", "GORACE=atexit_sleep_ms=0", "XDG_CONFIG_HOME="+t.TempDir())
 	p.Stderr = &p.err
 	p.SysProcAttr = ownSession()
 	t.Cleanup(func() {
