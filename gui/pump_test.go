@@ -14,12 +14,12 @@ func newApp(t *testing.T) fyne.App {
 	t.Helper()
 	a := test.NewTempApp(t)
 	a.Settings().SetTheme(theme.DefaultTheme())
-	p := &pump{App: a, work: make(chan func(), 4096), done: make(chan struct{})}
+	p := &pump{App: a, work: make(chan func(), 4096), stop: make(chan struct{}), done: make(chan struct{})}
 	fyne.SetCurrentApp(p)
 	go p.run()
 	t.Cleanup(func() {
 		fyne.SetCurrentApp(a)
-		close(p.work)
+		close(p.stop)
 		<-p.done
 	})
 	return p
@@ -28,13 +28,19 @@ func newApp(t *testing.T) fyne.App {
 type pump struct {
 	fyne.App
 	work chan func()
+	stop chan struct{} // closed: the test is over, and nothing is run any more
 	done chan struct{}
 }
 
 func (p *pump) run() {
 	defer close(p.done)
-	for f := range p.work {
-		f()
+	for {
+		select {
+		case f := <-p.work:
+			f()
+		case <-p.stop:
+			return
+		}
 	}
 }
 
@@ -48,11 +54,16 @@ type pumped struct {
 
 // DoFromGoroutine implements fyne.Driver.
 func (d pumped) DoFromGoroutine(f func(), wait bool) {
-	if !wait {
-		d.pump.work <- f
+	done := make(chan struct{})
+	select {
+	case d.pump.work <- func() { defer close(done); f() }:
+	case <-d.pump.stop:
 		return
 	}
-	done := make(chan struct{})
-	d.pump.work <- func() { defer close(done); f() }
-	<-done
+	if wait {
+		select {
+		case <-done:
+		case <-d.pump.done:
+		}
+	}
 }
