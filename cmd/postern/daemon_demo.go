@@ -92,7 +92,7 @@ func (d *demoWorld) add(ctx context.Context, kind string, names []string, out io
 }
 
 // demoVoice shows what a user's token shows, each time that a code was used. It is
-// written to by the server that has the token.
+// written to by the servers that judge the login, of which one has the token.
 type demoVoice struct {
 	out  io.Writer
 	name string
@@ -116,8 +116,11 @@ func (v *demoVoice) follow(t *radiusserver.Token) {
 func (v *demoVoice) Write(b []byte) (int, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.token != nil && v.token.Used != v.shown {
-		v.show(v.token.Used)
+	if v.token == nil {
+		return len(b), nil
+	}
+	if used := v.token.Used.Load(); used != v.shown {
+		v.show(used)
 	}
 	return len(b), nil
 }

@@ -124,7 +124,7 @@ func TestDialogues(t *testing.T) {
 		{"wrong answer", "bob", nil, []string{"canary-builder", "red"}, []string{`challenge "What is the colour?" echo true`, denied}},
 		{"passcode", "carol", nil, []string{"1234" + code(0)}, []string{`accept ""   invalid IP`}},
 		{"passcode without the PIN", "carol", nil, []string{code(0)}, []string{denied}},
-		{"passcode used up", "carol", func(tk *radiusserver.Token) { tk.Used = 1 }, []string{"1234" + code(0)}, []string{denied}},
+		{"passcode used up", "carol", func(tk *radiusserver.Token) { tk.Used.Store(1) }, []string{"1234" + code(0)}, []string{denied}},
 		{
 			"next tokencode", "carol", func(tk *radiusserver.Token) { tk.NextTokencode = true },
 			[]string{"1234" + code(0), code(1)},

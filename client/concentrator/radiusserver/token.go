@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"sync/atomic"
 )
 
 // Token is what the server knows of a user's token. A passcode is the PIN and then
 // the tokencode.
 type Token struct {
 	Seed []byte
-	PIN  string // empty: none yet
-	Used uint64 // codes up to here don't count any more
+	PIN  string        // empty: none yet
+	Used atomic.Uint64 // codes up to here don't count any more; any goroutine may read it
 
 	NextTokencode bool   // one more code is wanted, as after some failures
 	NewPIN        NewPIN // a new PIN is wanted
@@ -57,10 +58,10 @@ func (t *Token) passcode(typed string) reply {
 
 // nextTokencode wants a code without a PIN, and the very next one.
 func (t *Token) nextTokencode(typed string) reply {
-	if typed != Code(t.Seed, t.Used) {
+	if typed != Code(t.Seed, t.Used.Load()) {
 		return reject(deniedMessage)
 	}
-	t.Used++
+	t.Used.Add(1)
 	t.NextTokencode, t.failures = false, 0
 	return accept()
 }
@@ -127,9 +128,10 @@ func (t *Token) check(pin, typed string) bool {
 	if !ok {
 		return false
 	}
-	for n := t.Used; n < t.Used+window; n++ {
+	used := t.Used.Load()
+	for n := used; n < used+window; n++ {
 		if code == Code(t.Seed, n) {
-			t.Used = n + 1
+			t.Used.Store(n + 1)
 			return true
 		}
 	}
