@@ -24,6 +24,7 @@ import (
 
 	"postern/client/localapi"
 	"postern/client/prompt"
+	"postern/client/secret"
 )
 
 //go:embed translations
@@ -141,6 +142,9 @@ func (u *UI) show(s localapi.Snapshot) {
 	now := time.Now()
 	for i := range s.Tunnels {
 		t := &s.Tunnels[i]
+		if t.State == localapi.Failed && t.Reason != nil && t.Reason.Code == "cancelled" {
+			t.State, t.Reason = localapi.Down, nil // who declined knows, and nothing is wrong
+		}
 		if u.lines[t.ID] == nil {
 			u.lines[t.ID] = &timeline{}
 		}
@@ -255,7 +259,7 @@ func (u *UI) ask() {
 		return
 	}
 	id, p := waiting.ID, *waiting.Prompt
-	u.question = newQuestion(id, p, keepable(u.person.nameOf(id), p), u.demo.hint(waiting.Profile), u.window, func(answers map[string]localapi.Octets, keep bool) {
+	u.question = newQuestion(id, p, secret.Available() == nil && keepable(u.person.nameOf(id), p), u.demo.hint(waiting.Profile), u.window, func(answers map[string]localapi.Octets, keep bool) {
 		u.question = nil
 		if keep {
 			u.remember(id, answers)

@@ -233,7 +233,12 @@ func TestCancelAPrompt(t *testing.T) {
 	s.do(s.ui.connection.press)
 	s.until("question", func() bool { return s.ui.question != nil })
 	s.do(func() { s.ui.question.fields[0].entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyEscape}) })
-	s.is(localapi.Failed)
+	s.is(localapi.Down)
+	s.do(func() {
+		if s.ui.connection.failure.box.Visible() {
+			t.Error("a person's own no is told as a failure")
+		}
+	})
 }
 
 // tokencodes are those that the demonstration tells for a profile.

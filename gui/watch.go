@@ -66,7 +66,7 @@ func (u *UI) lost(err error) {
 	if !errors.As(err, &r) {
 		r = &localapi.Reason{Code: "no_service", Message: "The service ended.", Exit: localapi.ExitService}
 	}
-	u.offline, u.snapshot = r, localapi.Snapshot{}
+	u.offline, u.snapshot = r, localapi.Snapshot{Mode: u.snapshot.Mode} // of the profiles that stay in the list
 	if u.question != nil {
 		u.question.dismiss()
 		u.question = nil

@@ -56,13 +56,17 @@ func (l look) String() string {
 	return l.theme
 }
 
-// scene plays a scene once, or with -update for pictures in each look. One after the
-// other: each daemon chooses the first free port for its proxy.
-func scene(t *testing.T, play func(d *desk)) {
+// scene plays a scene once, or with -update for pictures in each look, up to so many
+// times the usual size. One after the other: each daemon chooses the first free port for
+// its proxy.
+func scene(t *testing.T, scale int, play func(d *desk)) {
 	t.Helper()
 	looks := []look{{"light", 1}}
 	if *update {
-		looks = []look{{"light", 1}, {"dark", 1}, {"light", 2}, {"dark", 2}}
+		looks = append(looks, look{"dark", 1})
+		for s := 2; s <= scale; s++ {
+			looks = append(looks, look{"light", s}, look{"dark", s})
+		}
 	}
 	for _, l := range looks {
 		t.Run(l.String(), func(t *testing.T) {
@@ -143,7 +147,7 @@ func (d *desk) display() {
 		d.Fatal(err)
 	}
 	defer r.Close()
-	d.run(nil, []*os.File{w}, "Xvfb", "-displayfd", "3", "-screen", "0", "1800x1400x24", "-nolisten", "tcp", "-noreset", "+extension", "GLX")
+	d.run(nil, []*os.File{w}, "Xvfb", "-displayfd", "3", "-screen", "0", "1900x1600x24", "-nolisten", "tcp", "-noreset", "+extension", "GLX")
 	w.Close()
 	_ = r.SetReadDeadline(time.Now().Add(*patience))
 	number, err := bufio.NewReader(r).ReadString('\n')

@@ -33,7 +33,7 @@ func main() {
 	u := gui.New(a, localapi.New(*socket))
 	defer u.Close()
 	w.SetContent(u.Content())
-	w.Resize(fyne.NewSize(900, 700))
+	w.Resize(fyne.NewSize(900, 740))
 	u.Attach(w)
 	u.Start()
 	if err := u.Accept(); err != nil {

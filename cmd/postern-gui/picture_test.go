@@ -37,7 +37,7 @@ func (d *desk) settled() []byte {
 	d.Helper()
 	var last []byte
 	d.until("painted window", func() bool {
-		for range 10 {
+		for range 4 {
 			now, ok := d.shot()
 			if !ok {
 				return false

@@ -14,7 +14,7 @@ import (
 // TestSecurID logs in as a person does whose token is new: a passcode, a PIN that is
 // their own choice, and the token's next code.
 func TestSecurID(t *testing.T) {
-	scene(t, func(d *desk) {
+	scene(t, 1, func(d *desk) {
 		d.daemon()
 		d.gui()
 		d.choose("demo-securid")

@@ -28,7 +28,7 @@ EnableISPConnect=0
 // TestOpenWith imports a file as a file manager would have it done: with the window
 // closed, and with the window open.
 func TestOpenWith(t *testing.T) {
-	scene(t, func(d *desk) {
+	scene(t, 2, func(d *desk) {
 		d.daemon()
 		d.gui(d.write("Office.pcf", pcf))
 		d.dialog()
@@ -64,7 +64,7 @@ func (d *desk) imported(name string) {
 // TestNoService shows the window without a daemon, with one that comes, dies and comes
 // back, and last the demonstration that the window starts itself.
 func TestNoService(t *testing.T) {
-	scene(t, func(d *desk) {
+	scene(t, 2, func(d *desk) {
 		window := d.gui()
 		d.shows("postern")
 		d.picture("no-service", true)

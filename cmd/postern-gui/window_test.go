@@ -9,12 +9,13 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+	"time"
 
 	"postern/client/localapi"
 )
 
 func TestPassword(t *testing.T) {
-	scene(t, func(d *desk) {
+	scene(t, 2, func(d *desk) {
 		d.daemon()
 		d.gui()
 		d.shows("demo: Not connected")
@@ -41,12 +42,13 @@ func TestPassword(t *testing.T) {
 	})
 }
 
-// load fetches the page behind the gateway a few times.
+// load fetches the page behind the gateway, more and less often for some seconds, so
+// that the graph has something to show.
 func (d *desk) load(name string) {
 	d.Helper()
 	proxy := &url.URL{Scheme: "socks5", Host: d.tunnel(name).Tunnel.Proxy}
 	c := http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy), DisableKeepAlives: true}}
-	for range 20 {
+	for began, n := time.Now(), 0; n < 20 || *update && time.Since(began) < 12*time.Second; n++ {
 		answer, err := c.Get("http://10.20.0.1/")
 		if err != nil {
 			d.Fatal(err)
@@ -56,11 +58,12 @@ func (d *desk) load(name string) {
 		if err != nil {
 			d.Fatal(err)
 		}
+		time.Sleep(time.Duration(n%40) * 3 * time.Millisecond)
 	}
 }
 
 func TestWrongPassword(t *testing.T) {
-	scene(t, func(d *desk) {
+	scene(t, 2, func(d *desk) {
 		d.daemon()
 		d.gui()
 		d.choose("demo-password")
@@ -88,7 +91,7 @@ func TestWrongPassword(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	scene(t, func(d *desk) {
+	scene(t, 2, func(d *desk) {
 		silent, err := (&net.ListenConfig{}).ListenPacket(context.Background(), "udp4", "127.0.0.1:0")
 		if err != nil {
 			d.Fatal(err)
@@ -116,6 +119,7 @@ ike = ["aes256-sha256-modp2048"]
 			tunnel := d.tunnel("demo-password")
 			return tunnel == nil || tunnel.State == localapi.Down || tunnel.State == localapi.Failed
 		})
+		d.shows("demo-password: Not connected") // who declined knows
 		d.picture("declined", false)
 	})
 }
