@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"tun/hostnet":            {},
 	"tun/proxy":              {},
 	"tun/tuntest":            {},
+	"tun/faults":             {},
 	"client/profile":         {},
 	"client/profile/formats": {"client/profile"},
 	"client/profile/bundle":  {"client/profile"},
@@ -34,7 +35,7 @@ var arrows = map[string][]string{
 
 	"ike":             {"ike/isakmp"},
 	"ike/iketest":     {"ike", "ike/isakmp"},
-	"tun/memnet":      {"tun"},
+	"tun/memnet":      {"tun", "tun/faults"},
 	"tun":             {"tun/esp"},
 	"client/localapi": {"client/prompt"},
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/tun"
+	"postern/tun/faults"
 )
 
 // Network is UDP between addresses, in memory: what is sent arrives after Latency,
@@ -18,6 +19,7 @@ type Network struct {
 
 	mu      sync.Mutex
 	fault   Fault
+	relay   Relay
 	nat     map[netip.Addr]NAT
 	sockets map[netip.AddrPort]*Socket // by what a NAT made of their addresses
 	hosts   map[netip.Addr]*Host
@@ -26,6 +28,17 @@ type Network struct {
 // Fault decides what becomes of a datagram: the delays of its arrivals beyond
 // Latency. One of 0 is a perfect network, none at all loses it.
 type Fault func(from, to netip.AddrPort, datagram []byte) []time.Duration
+
+// Relay is a Fault that may change what arrives.
+type Relay func(from, to netip.AddrPort, datagram []byte) []faults.Arrival
+
+// SetRelay has r decide, in place of a Fault, about what is sent from now on; nil is a
+// perfect network.
+func (n *Network) SetRelay(r Relay) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.fault, n.relay = nil, r
+}
 
 // NAT maps a source behind it to what the others see.
 type NAT func(netip.AddrPort) netip.AddrPort
@@ -42,7 +55,7 @@ func New() *Network {
 func (n *Network) SetFault(f Fault) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.fault = f
+	n.fault, n.relay = f, nil
 }
 
 // SetNAT puts a NAT before an address, which forgets the mappings it had; nil takes
@@ -185,10 +198,7 @@ func (s *Socket) Write(packets [][]byte, to tun.Path) error {
 
 // send puts a datagram on its way; n.mu is held.
 func (n *Network) send(from, to netip.AddrPort, data []byte) {
-	delays := []time.Duration{0}
-	if n.fault != nil {
-		delays = n.fault(from, to, data)
-	}
+	arrivals := n.arrivals(from, to, data)
 	if f := n.nat[from.Addr()]; f != nil {
 		mapped := f(from)
 		n.sockets[mapped] = n.socket(from)
@@ -202,8 +212,8 @@ func (n *Network) send(from, to netip.AddrPort, data []byte) {
 		return
 	}
 	local := netip.AddrPortFrom(s.host.addr, s.port)
-	for _, d := range delays {
-		a := arrival{time.Now().Add(n.Latency + d), append([]byte(nil), data...), tun.Path{Local: local, Remote: from}}
+	for _, v := range arrivals {
+		a := arrival{time.Now().Add(n.Latency + v.After), append([]byte(nil), v.Octets...), tun.Path{Local: local, Remote: from}}
 		i := len(s.queue)
 		for i > 0 && s.queue[i-1].at.After(a.at) {
 			i--
@@ -214,6 +224,21 @@ func (n *Network) send(from, to netip.AddrPort, data []byte) {
 		default:
 		}
 	}
+}
+
+// arrivals are what becomes of a datagram; n.mu is held.
+func (n *Network) arrivals(from, to netip.AddrPort, data []byte) []faults.Arrival {
+	switch {
+	case n.relay != nil:
+		return n.relay(from, to, data)
+	case n.fault == nil:
+		return faults.None(data)
+	}
+	var out []faults.Arrival
+	for _, after := range n.fault(from, to, data) {
+		out = append(out, faults.Arrival{Octets: data, After: after})
+	}
+	return out
 }
 
 // socket is the one that an address and port lead to, or nil; n.mu is held.
