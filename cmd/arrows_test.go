@@ -54,8 +54,9 @@ var arrows = map[string][]string{
 	"client/concentrator/radiusserver": {"client/concentrator/radius"},
 	"client/interop":                   {},
 
-	"docs":              {},
-	"packaging/release": {},
+	"docs":                   {},
+	"packaging/bench/tunnel": {"tun", "tun/esp"},
+	"packaging/release":      {},
 
 	"cmd": {},
 	"cmd/postern": {
