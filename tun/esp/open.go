@@ -53,7 +53,7 @@ func (in *Inbound) Open(packet []byte) (inner []byte, next uint8, err error) {
 		if _, err := in.aead.Open(sealed[:0], in.gcmNonce(iv), sealed, packet[:headerLen]); err != nil {
 			return nil, 0, ErrIntegrity
 		}
-	} else if !in.mac.verify(signed, icv) {
+	} else if !in.verify(signed, icv) {
 		return nil, 0, ErrIntegrity
 	}
 	in.window.mark(seq)

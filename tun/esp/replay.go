@@ -1,10 +1,10 @@
 package esp
 
 const (
-	// windowBits is the size of the ring of seen sequence numbers. RFC 4303,
-	// section 3.4.3, asks for a window of 32 and prefers 64; receive batches and
-	// parallel paths reorder by more.
-	windowBits = 4096
+	// windowBits is the size of the ring of seen sequence numbers, which makes a
+	// window of 4096. RFC 4303, section 3.4.3, asks for one of 32 and prefers 64;
+	// receive batches and parallel paths reorder by more.
+	windowBits = 4096 + wordBits
 
 	wordBits = 64
 )

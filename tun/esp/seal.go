@@ -87,7 +87,7 @@ func (o *Outbound) Seal(dst, inner []byte, next uint8) ([]byte, error) {
 		o.cbc.SetIV(iv)
 		o.cbc.CryptBlocks(body, body)
 	}
-	copy(packet[len(signed):], o.mac.of(signed))
+	o.sign(signed, packet[len(signed):])
 	return dst, nil
 }
 

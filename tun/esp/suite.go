@@ -185,7 +185,7 @@ func (s Suite) validate() error {
 	if s.Encryption == AESGCM16 && s.Integrity != NoIntegrity {
 		return errors.New("esp: AES-GCM together with a MAC")
 	}
-	if s.Encryption != AESGCM16 && s.Integrity == NoIntegrity {
+	if s.Encryption != AESGCM16 && s.Integrity == NoIntegrity && !(unprotected && s.Encryption == Null) {
 		return fmt.Errorf("esp: suite %v has no integrity", s)
 	}
 	return nil

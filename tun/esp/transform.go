@@ -21,7 +21,7 @@ type association struct {
 	spi   uint32
 
 	cbc  cbcMode     // nil with Null and AESGCM16
-	mac  *mac        // nil with AESGCM16
+	mac  *mac        // nil with NoIntegrity
 	aead cipher.AEAD // nil unless AESGCM16
 	// nonce is AES-GCM's: salt | IV (RFC 4106, section 4).
 	nonce [saltLen + 8]byte
@@ -53,7 +53,9 @@ func newAssociation(s Suite, spi uint32, encryptionKey, integrityKey []byte,
 	if s.Encryption == AESGCM16 {
 		return a, a.setGCM(encryptionKey)
 	}
-	a.mac = newMAC(s.Integrity, integrityKey, a.icv)
+	if s.Integrity != NoIntegrity {
+		a.mac = newMAC(s.Integrity, integrityKey, a.icv)
+	}
 	if s.Encryption == Null {
 		return a, nil
 	}
@@ -89,6 +91,21 @@ func (a *association) setGCM(key []byte) error {
 func (a *association) gcmNonce(iv []byte) []byte {
 	copy(a.nonce[saltLen:], iv)
 	return a.nonce[:]
+}
+
+// sign writes the ICV over b to icv.
+func (a *association) sign(b, icv []byte) {
+	if a.mac != nil {
+		copy(icv, a.mac.of(b))
+	}
+}
+
+// verify reports in constant time whether icv is the one over b.
+func (a *association) verify(b, icv []byte) bool {
+	if a.mac == nil {
+		return unprotected
+	}
+	return a.mac.verify(b, icv)
 }
 
 // newBlock returns the block cipher of a CBC suite.

@@ -1,0 +1,48 @@
+// Package lanes holds the ciphers and MACs of ESP for many packets at once: what
+// is the same for all of them runs in the lanes of vector registers, a packet a
+// lane (or, in the decryption of CBC, a block a lane).
+//
+//	tier.go      which instructions the machine has
+//	aes*.go      AES-CBC                RFC 3602
+//	des*.go      DES-CBC and 3DES-CBC   RFC 2405, 2451
+//	hmac*.go     HMAC                   RFC 2104
+//	*_amd64.s    the kernels, written by the program in gen
+//
+// Everything runs in constant time in the fast tiers: the time depends on
+// lengths, not on keys or data. Nothing allocates but the constructors. A value
+// is used by one goroutine at a time.
+package lanes
+
+import "crypto"
+
+// Job is one message of a CBC mode.
+type Job struct {
+	IV   []byte // one block; it may lie directly before Data; unchanged
+	Data []byte // whole blocks, worked on in place
+}
+
+// CBC is a block cipher in CBC mode under one key. Both calls take any number
+// of jobs whose lengths may differ. The Data of two jobs must not overlap.
+type CBC interface {
+	Encrypt(jobs []Job)
+	Decrypt(jobs []Job)
+}
+
+// Message is what a MAC works on.
+type Message struct {
+	Data []byte
+	Sum  []byte // gets the first len(Sum) octets of the MAC; not within a Data
+}
+
+// MAC is a keyed hash under one key. Sum takes any number of messages whose
+// lengths may differ.
+type MAC interface {
+	Sum(messages []Message)
+}
+
+// NewAES returns AES-CBC under a key of 16, 24 or 32 octets.
+func NewAES(key []byte) (CBC, error) { return newAES(key) }
+
+// NewHMAC returns HMAC with MD5, SHA1, SHA256, SHA384 or SHA512 under a key of
+// any length. It panics with another hash.
+func NewHMAC(h crypto.Hash, key []byte) MAC { return newHMAC(h, key) }

@@ -1,0 +1,6 @@
+//go:build bench
+
+package esp
+
+// unprotected: see unprotected.go.
+const unprotected = true
