@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -217,6 +218,40 @@ func TestListen(t *testing.T) {
 	}
 	if b, _ := os.ReadFile(file); string(b) != "mine" {
 		t.Error("the file is gone")
+	}
+}
+
+// Of daemons that start at once over what a crash left, one gets the socket, and callers
+// reach it.
+func TestListenAtOnce(t *testing.T) {
+	const daemons = 8
+	for range 50 {
+		path := filepath.Join(t.TempDir(), "s")
+		stale, err := Listen(path, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stale.(*net.UnixListener).SetUnlinkOnClose(false)
+		stale.Close()
+		made := make(chan net.Listener, daemons)
+		var all sync.WaitGroup
+		for range daemons {
+			all.Go(func() {
+				if l, err := Listen(path, 0o600); err == nil {
+					made <- l
+				}
+			})
+		}
+		all.Wait()
+		if n := len(made); n != 1 {
+			t.Fatalf("%d daemons listen on one socket", n)
+		}
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		(<-made).Close()
 	}
 }
 

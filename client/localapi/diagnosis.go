@@ -85,8 +85,11 @@ type ProbeVendor struct {
 // DoctorRequest asks for checks, and for a report to give to others.
 type DoctorRequest struct {
 	// Tunnel is a connection or system profile. "" is the machine, and the connections
-	// that are up; a person's own profiles are checked by their own programs.
+	// that are up.
 	Tunnel string `json:"tunnel,omitempty"`
+	// Document is a person's own profile, or their changes of a managed one, in place of
+	// Tunnel: its gateway is asked one question.
+	Document *Document `json:"document,omitempty"`
 	// Bundle adds Sections to the checks.
 	Bundle bool `json:"bundle,omitempty"`
 	// Anonymous masks public addresses, names of hosts and names of users.

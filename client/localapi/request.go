@@ -145,13 +145,24 @@ func (r *ProbeRequest) check() error {
 	return checkNames("host", r.Host, "identity", r.Identity, "identity_type", r.IdentityType)
 }
 
-func (r *DoctorRequest) check() error { return checkNames("tunnel", r.Tunnel) }
+func (r *DoctorRequest) check() error {
+	if r.Tunnel != "" && r.Document != nil {
+		return malformed("it names a connection or bears a profile, not both")
+	}
+	if err := checkNames("tunnel", r.Tunnel); err != nil {
+		return err
+	}
+	return r.Document.check()
+}
 
 // Clear overwrites the secrets with zeros.
 func (r *ConnectRequest) Clear() {
 	clearAll(r.Secrets)
 	r.Document.Clear()
 }
+
+// Clear overwrites the profile's secrets with zeros.
+func (r *DoctorRequest) Clear() { r.Document.Clear() }
 
 // Clear overwrites the answers with zeros.
 func (r *AnswerRequest) Clear() { clearAll(r.Answers) }

@@ -36,9 +36,15 @@ func UserSocket() string {
 // asks the kernel who calls, 0600 for a person's own. It makes the folder that the socket is
 // in, and takes the place of a socket that nobody listens on any more.
 func Listen(path string, perm fs.FileMode) (net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	folder := filepath.Dir(path)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, fmt.Errorf("local API: %w", err)
 	}
+	unlock, err := lock(folder)
+	if err != nil {
+		return nil, fmt.Errorf("local API: %w", err)
+	}
+	defer unlock()
 	if err := removeStale(path); err != nil {
 		return nil, fmt.Errorf("local API: %w", err)
 	}
@@ -51,6 +57,20 @@ func Listen(path string, perm fs.FileMode) (net.Listener, error) {
 		return nil, fmt.Errorf("local API: %w", err)
 	}
 	return l, nil
+}
+
+// lock waits until nobody else makes a socket in a folder: of two daemons that start over
+// the same stale socket one would remove what the other just made.
+func lock(folder string) (unlock func(), err error) {
+	f, err := os.Open(folder)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("locking %s: %w", folder, err)
+	}
+	return func() { _ = f.Close() }, nil
 }
 
 // removeStale removes a socket that nobody listens on.

@@ -84,6 +84,7 @@ type TunnelStatus struct {
 	Encapsulation string         `json:"encapsulation"` // "udp" or "esp"
 	Networks      []netip.Prefix `json:"networks"`
 	Exclude       []netip.Prefix `json:"exclude,omitempty"`
+	Overlaps      []Overlap      `json:"overlaps,omitempty"` // networks of this machine's own that are behind the gateway too
 	Rule          string         `json:"rule"` // which rule made the networks
 	DNS           []netip.Addr   `json:"dns,omitempty"`
 	Domains       []string       `json:"domains,omitempty"`   // both of the next two
@@ -95,6 +96,16 @@ type TunnelStatus struct {
 	Proxy         string         `json:"proxy,omitempty"` // SOCKS5 and HTTP
 	Forwards      []string       `json:"forwards,omitempty"`
 	SavePassword  bool           `json:"save_password,omitempty"` // the gateway lets it be kept, or has no say in it, and administrators do
+}
+
+// Overlap is a network of this machine's own interfaces that has addresses of one behind
+// the gateway.
+type Overlap struct {
+	Local  netip.Prefix `json:"local"`
+	Tunnel netip.Prefix `json:"tunnel"`
+	Inside bool         `json:"inside"` // packets to what is in both go into the tunnel
+	// Chosen: the profile says so, by local_lan, or by networks that have the local one.
+	Chosen bool `json:"chosen"`
 }
 
 // SAStatus is one pair of ESP SAs.
