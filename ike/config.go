@@ -109,6 +109,10 @@ type Config struct {
 	Notify  func(*SA, isakmp.Notify)
 	Deleted func(*SA, isakmp.Delete)
 
+	// Alter, if not nil, may change each message before it is encrypted and sent, for
+	// gateways that misbehave on purpose. It runs in the goroutine of the exchange.
+	Alter func(*Outgoing)
+
 	Log    *slog.Logger // nil: nothing is logged
 	KeyLog *KeyLog      // nil: keys are told nobody
 }

@@ -44,6 +44,7 @@
 //	  esp_proposal.go     ESP proposals                  RFC 2407, section 4.5
 //	  random.go           cookies and nonces
 //	  probe.go            what asks a gateway without making an SA
+//	  alter.go            messages changed on purpose
 //	  keylog.go, error.go
 //
 // # Reading

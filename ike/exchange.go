@@ -39,6 +39,8 @@ type exchange struct {
 	trial        []*keys // a responder's candidates, until a message verifies under one
 	clearAllowed bool    // the next message may be in clear although there are keys
 	iv           []byte
+	hash         func(rest []byte) []byte // of a message of phase 2 that begins with HASH(1) or HASH(2)
+	datagrams    func([][]byte) [][]byte  // of our last message: Outgoing.Datagrams
 
 	leads bool   // we began, so it's ours to repeat
 	count int    // messages sent and accepted so far: the next has number count+1
@@ -75,6 +77,12 @@ func (e errHopeless) Unwrap() error { return e.error }
 
 // protect makes every message from here on HDR*.
 func (x *exchange) protect(k *keys, iv []byte) { x.keys, x.iv = k, iv }
+
+// protect2 is protect for an exchange of phase 2.
+func (x *exchange) protect2(k *keys) {
+	x.protect(k, k.phase2IV(x.msgID))
+	x.hash = func(rest []byte) []byte { return k.hash1(x.msgID, rest) }
+}
 
 // roundTrip sends the payloads, repeats them until an answer comes that accept
 // takes, and returns it. Whatever else comes is a hint for the error at most.
@@ -292,11 +300,12 @@ func (x *exchange) transmit(payloads []isakmp.Payload) error {
 		InitiatorCookie: x.link.ckyI, ResponderCookie: x.link.ckyR,
 		Version: isakmp.Version, Exchange: x.typ, MessageID: x.msgID,
 	}
+	payloads, clear := x.altered(&h, payloads)
 	if len(payloads) > 0 {
 		h.NextPayload = payloads[0].Type
 	}
 	body := isakmp.AppendPayloads(nil, payloads)
-	if x.keys != nil {
+	if x.keys != nil && !clear {
 		h.Flags |= isakmp.FlagEncryption
 		body, x.iv = x.keys.encrypt(x.iv, body)
 	}
@@ -318,6 +327,9 @@ func (x *exchange) transmit(payloads []isakmp.Payload) error {
 // had enough.
 func (x *exchange) emit(octets []byte) error {
 	datagrams := x.link.split(octets)
+	if x.datagrams != nil {
+		datagrams = x.datagrams(datagrams)
+	}
 	if x.unproven {
 		n := 0
 		for _, d := range datagrams {

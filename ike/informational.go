@@ -23,7 +23,7 @@ func (sa *SA) inform(payloads ...isakmp.Payload) error {
 // informed is inform that returns what it sent.
 func (sa *SA) informed(payloads []isakmp.Payload) (octets []byte, err error) {
 	x := &exchange{link: sa.link, typ: isakmp.ExchangeInformational, msgID: sa.msgIDs.next(), stage: "informational", leads: true}
-	x.protect(sa.keys, sa.keys.phase2IV(x.msgID))
+	x.protect2(sa.keys)
 	sa.markUsed(x.msgID)
 	err = x.finish(sa.hashed1(x.msgID, payloads)...)
 	return x.sent, err

@@ -16,6 +16,7 @@ type link struct {
 	path       atomic.Pointer[Path]
 	heard      atomic.Int64 // when an authenticated message last came, in Unix nanoseconds
 	log        *slog.Logger
+	alter      func(*Outgoing) // Config.Alter
 
 	// Fragments. After phase 1 fragmentSize never changes, and assembly is the SA's
 	// owner's.

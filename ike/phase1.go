@@ -36,6 +36,7 @@ type phase1 struct {
 	auth         auth
 	asked        bool          // the peer wants our certificate
 	peerCerts    []isakmp.Cert // that Verify accepted
+	refusedCerts []isakmp.Cert // that it refused last
 	group        string        // a responder's: whose pre-shared key it was
 	peer         isakmp.ID     // authenticated
 	contact      bool          // it remembers no other SA with us
@@ -43,6 +44,7 @@ type phase1 struct {
 
 func newPhase1(w *Wire, to Path, cfg *Config, mode Mode, initiator bool) *phase1 {
 	l := newLink(w, to, cfg.log())
+	l.alter = cfg.Alter
 	p := &phase1{link: l, cfg: cfg, initiator: initiator}
 	p.x = &exchange{link: l, stage: mode.String(), inbox: w.inbox, leads: initiator, foreign: p.foreign}
 	p.x.typ, p.x.whole = isakmp.ExchangeMain, l.whole

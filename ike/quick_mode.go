@@ -114,6 +114,7 @@ func (q *quick) initiate(ctx context.Context) (*Child, error) {
 	}
 
 	// HDR*, HASH(3)  -->
+	q.x.hash = nil
 	hash3 := q.sa.keys.hash3(q.x.msgID, q.niB, q.nrB)
 	return child, q.x.finish(append([]isakmp.Payload{{Type: isakmp.PayloadHash, Body: hash3}}, last...)...)
 }
@@ -200,7 +201,8 @@ func (q *quick) respond(ctx context.Context, m *isakmp.Message) error {
 	}
 
 	// <--  HDR*, HASH(2), SA, Nr [, KE ] [, IDci, IDcr ]    HDR*, HASH(3)  -->
-	hash2 := q.sa.keys.hash2(q.x.msgID, q.niB, isakmp.AppendPayloads(nil, answer))
+	q.x.hash = func(rest []byte) []byte { return q.sa.keys.hash2(q.x.msgID, q.niB, rest) }
+	hash2 := q.x.hash(isakmp.AppendPayloads(nil, answer))
 	hash3 := q.sa.keys.hash3(q.x.msgID, q.niB, q.nrB)
 	last, err := q.x.roundTrip(ctx, func(m *isakmp.Message) error {
 		if !equalHash(m.Get(isakmp.PayloadHash), hash3) {

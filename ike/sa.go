@@ -209,7 +209,7 @@ func (sa *SA) route(d Datagram) {
 		return
 	}
 	x := &exchange{link: sa.link, typ: h.Exchange, msgID: h.MessageID, stage: stageOf(h.Exchange)}
-	x.protect(sa.keys, sa.keys.phase2IV(h.MessageID))
+	x.protect2(sa.keys)
 	hash1 := func(m *isakmp.Message) error { return sa.checkHash1(m, x.msgID) }
 	if sa.used[h.MessageID] {
 		if m, _, err := x.read(h, d.Octets, hash1); err == nil && h.Exchange == isakmp.ExchangeInformational {
@@ -283,7 +283,7 @@ func (sa *SA) begin(typ isakmp.ExchangeType) (*exchange, error) {
 	x := &exchange{link: sa.link, typ: typ, msgID: sa.msgIDs.next(), stage: stageOf(typ), inbox: inbox, leads: true}
 	if !sa.call(func() {
 		sa.tasks.Add(1)
-		x.protect(sa.keys, sa.keys.phase2IV(x.msgID))
+		x.protect2(sa.keys)
 		sa.exchanges[x.msgID] = inbox
 	}) {
 		return nil, context.Cause(sa.ctx)
