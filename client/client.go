@@ -33,6 +33,7 @@ import (
 	"postern/client/profile"
 	"postern/client/prompt"
 	"postern/ike"
+	"postern/stamp"
 	"postern/tun/hostnet"
 	"postern/xauth"
 )
@@ -237,15 +238,15 @@ func (c *Client) connectFirst(ctx context.Context) (s *session, err error) {
 		if err == nil || !cutShort(err) || try == firstTries || ctx.Err() != nil {
 			return s, err
 		}
-		c.log.Warn("no answer, trying again", "error", err)
+		c.log.Warn("trying again", "error", err)
 	}
 }
 
 // cutShort says whether a connection failed by silence after phase 1, which has
-// begun a second time by itself.
+// begun a second time by itself, or by what a bit that turned on the way does too.
 func cutShort(err error) bool {
 	var late *ike.TimeoutError
-	return errors.As(err, &late) && late.Stage != ike.Main.String() && late.Stage != ike.Aggressive.String() && late.Refused == nil
+	return errors.Is(err, stamp.ErrStripped) || errors.As(err, &late) && late.Stage != ike.Main.String() && late.Stage != ike.Aggressive.String() && late.Refused == nil
 }
 
 // reconnect dials until it succeeds, pausing longer from time to time. What needs

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -233,6 +234,7 @@ type gatewayHost struct {
 	w      *world
 	host   *memnet.Host
 	config string
+	path   string                                                        // of config, whose files lie beside it; "": it names none
 	verify func(ctx context.Context, user string, password []byte) error // nil: by config
 	g      *concentrator.Gateway
 	device atomic.Pointer[tuntest.Device]
@@ -247,7 +249,7 @@ func (w *world) host(a netip.Addr, config string) *gatewayHost {
 
 func (h *gatewayHost) start() {
 	h.w.t.Helper()
-	cfg, err := concentrator.ParseConfig([]byte(h.config), "test.conf")
+	cfg, err := concentrator.ParseConfig([]byte(h.config), cmp.Or(h.path, "test.conf"))
 	if err != nil {
 		h.w.t.Fatal(err)
 	}
