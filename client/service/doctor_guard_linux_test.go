@@ -42,9 +42,9 @@ func TestDoctorOfAKillSwitch(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for who, want := range map[*localapi.Caller]string{
-		{UID: 1001, Name: "alice"}:  "that of 1001:office.",
+		{UID: 1001, Name: "alice"}:   "that of 1001:office.",
 		{UID: 1002, Name: "mallory"}: "that of somebody else.",
-		{UID: 0, Name: "root"}:      "that of 1001:office.",
+		{UID: 0, Name: "root"}:       "that of 1001:office.",
 	} {
 		found := m.killSwitches(*who)
 		if len(found) != 1 || found[0].Verdict != localapi.VerdictFail || !strings.Contains(found[0].Found, want) {
