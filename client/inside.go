@@ -249,7 +249,7 @@ func (s *session) applyHost(ctx context.Context) error {
 	c := hostnet.Config{
 		Interface: name, Addresses: inner(a), MTU: t.MTU, Routes: routes,
 		Exclude: t.Exclude, LocalLAN: p.LocalLAN || policy != nil && policy.ExcludeLAN, DNS: t.DNS, Search: s.search(), SplitDNS: a.SplitDNS,
-		BlockIPv6: p.BlockIPv6,
+		Prefer: p.Networks, BlockIPv6: p.BlockIPv6,
 	}
 	if !s.gateway.Addr().IsLoopback() {
 		c.Gateway = s.gateway.Addr()
@@ -264,6 +264,7 @@ func (s *session) applyHost(ctx context.Context) error {
 		s.client.warn(w)
 	}
 	t.Interface, t.Resolver, t.Networks = name, in.host.Resolver(), in.host.Routes()
+	t.Overlaps = s.overlaps(in.host.Overlaps())
 	s.client.update(func(st *Status) { st.Tunnel = t })
 	return nil
 }

@@ -38,6 +38,7 @@ type System interface {
 type HostNetwork interface {
 	Warnings() []string
 	Routes() []netip.Prefix
+	Overlaps() []hostnet.Overlap
 	Resolver() string
 	Update(ctx context.Context, c hostnet.Config) error
 	SetGateway(ctx context.Context, gateway netip.Addr) error

@@ -85,7 +85,7 @@ type TunnelStatus struct {
 	Networks      []netip.Prefix `json:"networks"`
 	Exclude       []netip.Prefix `json:"exclude,omitempty"`
 	Overlaps      []Overlap      `json:"overlaps,omitempty"` // networks of this machine's own that are behind the gateway too
-	Rule          string         `json:"rule"` // which rule made the networks
+	Rule          string         `json:"rule"`               // which rule made the networks
 	DNS           []netip.Addr   `json:"dns,omitempty"`
 	Domains       []string       `json:"domains,omitempty"`   // both of the next two
 	Search        []string       `json:"search,omitempty"`    // that complete short names, the gateway's default one last

@@ -193,7 +193,8 @@ type Profile struct {
 
 	// Networks (networks) go through the tunnel beside those that the gateway
 	// pushes, Exclude (exclude) never do. CIDR; an address without a length
-	// is a single host.
+	// is a single host. One that is a network of our own interfaces, or a part of
+	// one, goes into the tunnel all the same unless LocalLAN keeps it outside.
 	Networks, Exclude []netip.Prefix
 
 	// DefaultRoute (default_route) sends everything through the tunnel when

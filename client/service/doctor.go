@@ -16,10 +16,17 @@ import (
 const reported = 500
 
 // Doctor checks this machine, the connections that the caller may know of, and the
-// system profile that is named.
+// system profile that is named or the person's own that came along. That one's gateway
+// can be any address, so it is for those who may connect.
 func (m *Manager) Doctor(ctx context.Context, c localapi.Caller, r localapi.DoctorRequest) (*localapi.DoctorReport, error) {
 	if !m.rights.mayUse(c) {
 		return nil, m.rights.refusal(c, "check this machine")
+	}
+	if r.Document != nil {
+		if err := m.rights.require(ctx, c, "check profiles"); err != nil {
+			m.refused(c, "doctor", r.Document.Name)
+			return nil, err
+		}
 	}
 	leave, err := m.diagnose(ctx)
 	if err != nil {
@@ -27,17 +34,21 @@ func (m *Manager) Doctor(ctx context.Context, c localapi.Caller, r localapi.Doct
 	}
 	defer leave()
 	snapshot, _ := m.Snapshot(c)
-	s := diagnosis.Subject{Version: m.config.Version, Snapshot: &snapshot, Bundle: r.Bundle, Anonymous: r.Anonymous}
-	if r.Tunnel != "" {
-		if err := m.single(&s, c, r.Tunnel); err != nil {
-			return nil, err
-		}
-		defer func() {
-			for _, p := range s.Profiles {
-				p.Clear()
-			}
-		}()
+	s := diagnosis.Subject{Version: m.config.Version, Snapshot: &snapshot, Own: m.killSwitches(c), Bundle: r.Bundle, Anonymous: r.Anonymous}
+	switch {
+	case r.Document != nil:
+		err = m.documented(&s, c, r.Document)
+	case r.Tunnel != "":
+		err = m.single(&s, c, r.Tunnel)
 	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		for _, p := range s.Profiles {
+			p.Clear()
+		}
+	}()
 	if r.Bundle {
 		s.Log = m.end(ctx, c, r.Tunnel)
 	}
@@ -66,6 +77,18 @@ func (m *Manager) single(s *diagnosis.Subject, c localapi.Caller, name string) e
 		s.Profiles = append(s.Profiles, p)
 	}
 	s.Own = append(s.Own, check)
+	return nil
+}
+
+// documented narrows a subject to a person's profile and its connection.
+func (m *Manager) documented(s *diagnosis.Subject, c localapi.Caller, d *localapi.Document) error {
+	id := owner(c.UID).String() + ":" + d.Name
+	s.Snapshot.Tunnels = slices.DeleteFunc(s.Snapshot.Tunnels, func(t localapi.Tunnel) bool { return t.ID != id })
+	p, _, err := m.folder.own(d)
+	if err != nil {
+		return err
+	}
+	s.Profiles = append(s.Profiles, p)
 	return nil
 }
 

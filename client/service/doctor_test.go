@@ -54,6 +54,13 @@ func TestDoctor(t *testing.T) {
 	if _, err := m.Doctor(t.Context(), bob, localapi.DoctorRequest{Tunnel: "office"}); code(err) != localapi.CodeNoSuchProfile {
 		t.Errorf("bob, of office: %v", err)
 	}
+	report, profiles = about(alice, localapi.DoctorRequest{Document: document("office", gateway, true)})
+	if answers := slices.IndexFunc(report.Checks, func(c localapi.Check) bool { return c.ID == "gateway_answers" }); !slices.Equal(profiles, []string{"", "office"}) || answers < 0 || report.Checks[answers].Verdict != localapi.VerdictOK {
+		t.Errorf("of a profile that she brings alice is told of %q: %+v", profiles, report.Checks)
+	}
+	if _, err := m.Doctor(t.Context(), stranger, localapi.DoctorRequest{Document: document("office", gateway, true)}); code(err) != localapi.CodeNotPermitted {
+		t.Errorf("a stranger, of a profile that they bring: %v", err)
+	}
 	m.rights.mode = localapi.ModeUser
 	if _, err := m.Doctor(t.Context(), bob, localapi.DoctorRequest{}); code(err) != localapi.CodeNotPermitted {
 		t.Errorf("bob, of another's service: %v", err)

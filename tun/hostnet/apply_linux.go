@@ -148,6 +148,9 @@ func (a *Applied) do(ctx context.Context, s step) error {
 		return nil
 	case errors.Is(err, fs.ErrExist) && s.Route != nil:
 		a.warn("there is a route to %s already, left as it is", s.Route.Dst)
+		for i := range a.overlaps {
+			a.overlaps[i].Inside = a.overlaps[i].Inside && a.overlaps[i].Local != s.Route.Dst
+		}
 		return nil
 	case err != nil:
 		return fmt.Errorf("%s: %w", s.action(), err)
@@ -181,11 +184,12 @@ func (h *host) plan(ctx context.Context, c Config, a *Applied, old *record) (*re
 	if err != nil {
 		return nil, err
 	}
-	install, lost := tunnelRoutes(c.Routes, c.Exclude, connected, c.LocalLAN)
+	install, lost := tunnelRoutes(c.Routes, c.Exclude, connected, c.Prefer, c.LocalLAN)
 	a.routes = subtract(subtract(c.Routes, c.Exclude), lost)
 	for _, p := range lost {
 		a.warn("%s is a network of this host and stays outside the tunnel", p)
 	}
+	a.overlaps = overlaps(c.Routes, c.Exclude, connected, install)
 	routes := planRoutes(install, index)
 	if c.BlockIPv6 {
 		routes = append(routes, planBlockIPv6(c)...)

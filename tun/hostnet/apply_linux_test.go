@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -144,6 +145,40 @@ func TestExistingRoutesStay(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, a.Warnings()); diff != "" {
 		t.Errorf("warnings (-want +got)\n%s", diff)
+	}
+	check(t, a.Restore())
+	if diff := cmp.Diff(before, snapshot(t, h)); diff != "" {
+		t.Errorf("after restore (-before +after)\n%s", diff)
+	}
+}
+
+// A network that is here and behind the gateway too stays here, unless a person prefers the one behind the gateway, which
+// may be chosen and given up again while the tunnel is up.
+func TestOverlapChosen(t *testing.T) {
+	isolate(t)
+	openTUN(t, "ptun0")
+	h := testHost(t, someResolvConf)
+	before := snapshot(t, h)
+	c := fullTunnel()
+	c.Routes = prefixes("192.168.0.0/16")
+	a, err := h.apply(t.Context(), c)
+	check(t, err)
+	defer a.Restore()
+	lan := netip.MustParsePrefix("192.168.1.0/24")
+	for _, prefer := range [][]netip.Prefix{nil, {lan}, nil} {
+		c.Prefer = prefer
+		check(t, a.Update(t.Context(), c))
+		dev := map[bool]string{false: "lan0", true: "ptun0"}[prefer != nil]
+		if got := device(t, "192.168.1.200"); got != dev {
+			t.Errorf("preferring %v: packets to the network here leave by %s, want %s", prefer, got, dev)
+		}
+		if got := device(t, "192.168.7.1"); got != "ptun0" {
+			t.Errorf("preferring %v: packets elsewhere leave by %s", prefer, got)
+		}
+		want := []Overlap{{lan, c.Routes[0], prefer != nil}}
+		if !slices.Equal(a.Overlaps(), want) {
+			t.Errorf("preferring %v: overlaps %v, want %v", prefer, a.Overlaps(), want)
+		}
 	}
 	check(t, a.Restore())
 	if diff := cmp.Diff(before, snapshot(t, h)); diff != "" {

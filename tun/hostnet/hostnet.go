@@ -62,6 +62,10 @@ type Config struct {
 	// specific of the two wins, as everywhere in routing: a connected network beats the halves of a default route.
 	LocalLAN bool
 
+	// Prefer are networks that a person named for the tunnel. Those that are a connected network, or a part of one, go
+	// into the tunnel where Routes hold them, although the connected one is more specific. LocalLAN counts more.
+	Prefer []netip.Prefix
+
 	// BlockIPv6 makes IPv6 destinations unreachable that no more specific route leads to (a connected network, an
 	// inner network, the gateway), if Routes hold all of IPv4 and not all of IPv6. Programs then fall back to IPv4 at once.
 	BlockIPv6 bool
@@ -81,6 +85,7 @@ type Applied struct {
 	file     string // our state file; empty once everything is back
 	warnings []string
 	routes   []netip.Prefix
+	overlaps []Overlap
 	resolver string
 }
 
@@ -90,6 +95,9 @@ func (a *Applied) Warnings() []string { return a.warnings }
 
 // Routes are the networks that go into the tunnel.
 func (a *Applied) Routes() []netip.Prefix { return a.routes }
+
+// Overlaps are the connected networks that the tunnel has addresses of.
+func (a *Applied) Overlaps() []Overlap { return a.overlaps }
 
 // Resolver says where the name servers were set: "systemd-resolved", "resolvconf", a file's path, or "" for nowhere.
 func (a *Applied) Resolver() string { return a.resolver }

@@ -155,7 +155,10 @@ func compare(a, b netip.Prefix) int {
 // A connected network wins over a less specific route by itself. Only the pieces that taking out an exclude left within
 // it would win over it, although nobody asked for them: with everything wanted and one printer of the local network
 // excluded, the rest of the local network isn't to enter the tunnel.
-func tunnelRoutes(want, exclude, connected []netip.Prefix, localLAN bool) (install, lost []netip.Prefix) {
+//
+// Of prefer, what is a connected network or a part of one is installed as well where it is within what is wanted: a whole
+// network as two halves, which win over it. With localLAN it isn't.
+func tunnelRoutes(want, exclude, connected, prefer []netip.Prefix, localLAN bool) (install, lost []netip.Prefix) {
 	asked := join(slices.Concat(want, exclude)) // as it was before the excludes were taken out
 	for _, p := range subtract(want, exclude) {
 		of := p
@@ -165,7 +168,8 @@ func tunnelRoutes(want, exclude, connected []netip.Prefix, localLAN bool) (insta
 			}
 		}
 		loses := func(lan netip.Prefix) bool {
-			return lan.Overlaps(p) && lan.Bits() <= p.Bits() && (localLAN || of.Bits() < lan.Bits())
+			named := slices.ContainsFunc(prefer, func(n netip.Prefix) bool { return n.Overlaps(p) && n.Bits() >= lan.Bits() && n.Bits() <= p.Bits() })
+			return lan.Overlaps(p) && lan.Bits() <= p.Bits() && (localLAN || of.Bits() < lan.Bits() && !named)
 		}
 		switch {
 		case slices.ContainsFunc(connected, loses):
@@ -177,5 +181,47 @@ func tunnelRoutes(want, exclude, connected []netip.Prefix, localLAN bool) (insta
 			install = append(install, p)
 		}
 	}
+	if !localLAN {
+		install = append(install, preferred(subtract(want, exclude), exclude, connected, prefer)...)
+	}
 	return install, join(lost)
+}
+
+// preferred are the routes that let networks of prefer win over connected ones.
+func preferred(want, exclude, connected, prefer []netip.Prefix) (routes []netip.Prefix) {
+	within := func(p netip.Prefix, all []netip.Prefix) bool {
+		return slices.ContainsFunc(all, func(a netip.Prefix) bool { return a.Bits() <= p.Bits() && a.Overlaps(p) })
+	}
+	connected = tidy(connected)
+	for _, p := range subtract(prefer, exclude) {
+		switch {
+		case !within(p, want), !within(p, connected):
+		case slices.Contains(connected, p) && p.Bits() < p.Addr().BitLen():
+			low, high := halves(p)
+			routes = append(routes, low, high)
+		case !slices.Contains(want, p):
+			routes = append(routes, p)
+		}
+	}
+	return routes
+}
+
+// Overlap is a connected network of the host's that the tunnel has addresses of, other than by having everything.
+type Overlap struct {
+	Local, Tunnel netip.Prefix
+	Inside        bool // packets to what is in both go into the tunnel
+}
+
+// overlaps lists the connected networks that what is wanted has addresses of; install is what tunnelRoutes made of it.
+func overlaps(want, exclude, connected, install []netip.Prefix) (found []Overlap) {
+	for _, lan := range tidy(connected) {
+		meets := func(p netip.Prefix) bool { return p.Bits() > 0 && p.Overlaps(lan) && !lan.Addr().IsLinkLocalUnicast() }
+		both := slices.IndexFunc(want, meets)
+		if both < 0 || !slices.ContainsFunc(subtract(want, exclude), meets) {
+			continue
+		}
+		wins := func(p netip.Prefix) bool { return p.Overlaps(lan) && p.Bits() >= lan.Bits() }
+		found = append(found, Overlap{Local: lan, Tunnel: want[both].Masked(), Inside: slices.ContainsFunc(install, wins)})
+	}
+	return found
 }

@@ -1,6 +1,7 @@
 package hostnet
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -143,6 +144,7 @@ func TestTunnelRoutes(t *testing.T) {
 	const lan = "192.168.1.0/24"
 	for _, tt := range []struct {
 		name, want, exclude, connected string
+		prefer                         string
 		localLAN                       bool
 		install, lost                  string
 	}{
@@ -167,11 +169,43 @@ func TestTunnelRoutes(t *testing.T) {
 			name: "an exclude in a part of the LAN that was asked for", want: "192.168.1.128/25", exclude: "192.168.1.192/26", connected: lan,
 			install: "192.168.1.128/26",
 		},
+		{name: "the LAN preferred", want: "192.168.0.0/16", connected: lan, prefer: lan, install: "192.168.0.0/16 192.168.1.0/25 192.168.1.128/25"},
+		{name: "a host of the LAN preferred", want: "192.168.0.0/16", connected: lan, prefer: "192.168.1.7/32", install: "192.168.0.0/16 192.168.1.7/32"},
+		{name: "the LAN preferred, local_lan", want: "192.168.0.0/16", connected: lan, prefer: lan, localLAN: true, install: "192.168.0.0/16"},
+		{name: "the LAN preferred that nothing wants", want: "10.0.0.0/8", connected: lan, prefer: lan, install: "10.0.0.0/8"},
+		{name: "another network preferred", want: "192.168.0.0/16", connected: lan, prefer: "192.168.0.0/16 192.168.7.0/24", install: "192.168.0.0/16"},
+		{name: "the LAN preferred but a host", want: "192.168.0.0/16", exclude: "192.168.1.0/25", connected: lan, prefer: lan, install: "192.168.0.0/24 192.168.1.128/25 192.168.2.0/23 192.168.4.0/22 192.168.8.0/21 192.168.16.0/20 192.168.32.0/19 192.168.64.0/18 192.168.128.0/17"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			install, lost := tunnelRoutes(prefixes(tt.want), prefixes(tt.exclude), prefixes(tt.connected), tt.localLAN)
+			install, lost := tunnelRoutes(prefixes(tt.want), prefixes(tt.exclude), prefixes(tt.connected), prefixes(tt.prefer), tt.localLAN)
 			if list(install) != tt.install || list(lost) != tt.lost {
 				t.Errorf("got  %q, lost %q\nwant %q, lost %q", list(install), list(lost), tt.install, tt.lost)
+			}
+		})
+	}
+}
+
+func TestOverlaps(t *testing.T) {
+	const lan = "192.168.1.0/24"
+	for _, tt := range []struct{ name, want, exclude, connected, prefer, found string }{
+		{name: "apart", want: "10.0.0.0/8", connected: lan},
+		{name: "everything", want: "0.0.0.0/0", connected: lan},
+		{name: "around the LAN", want: "10.0.0.0/8 192.168.0.0/16", connected: lan, found: "192.168.1.0/24 192.168.0.0/16 false"},
+		{name: "the same", want: lan, connected: lan, found: "192.168.1.0/24 192.168.1.0/24 true"},
+		{name: "within", want: "192.168.1.128/25", connected: lan, found: "192.168.1.0/24 192.168.1.128/25 true"},
+		{name: "preferred", want: "192.168.0.0/16", connected: lan, prefer: lan, found: "192.168.1.0/24 192.168.0.0/16 true"},
+		{name: "excluded", want: "192.168.0.0/16", exclude: lan, connected: lan},
+		{name: "link-local", want: "fe80::/10", connected: "fe80::/64"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			want, exclude, connected := prefixes(tt.want), prefixes(tt.exclude), prefixes(tt.connected)
+			install, _ := tunnelRoutes(want, exclude, connected, prefixes(tt.prefer), false)
+			var found []string
+			for _, o := range overlaps(want, exclude, connected, install) {
+				found = append(found, fmt.Sprint(o.Local, " ", o.Tunnel, " ", o.Inside))
+			}
+			if got := strings.Join(found, ", "); got != tt.found {
+				t.Errorf("%q, want %q", got, tt.found)
 			}
 		})
 	}

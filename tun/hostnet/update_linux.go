@@ -31,7 +31,7 @@ func (a *Applied) Update(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	a.warnings, a.routes, a.resolver = next.warnings, next.routes, next.resolver
+	a.warnings, a.routes, a.overlaps, a.resolver = next.warnings, next.routes, next.overlaps, next.resolver
 	return nil
 }
 
