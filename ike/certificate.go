@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rsa"
 	"errors"
@@ -155,9 +156,15 @@ func (p *phase1) judge(certs []isakmp.Cert, id *isakmp.ID) (crypto.PublicKey, er
 		return key, nil
 	}
 	err = fmt.Errorf("%w: %w", ErrCertificate, err)
-	if p.initiator && p.x.keys != nil {
-		// Under keys of the exchange nobody else can have sent it.
+	// Under keys of the exchange nobody else can have sent it. But no SIG covers them
+	// yet, and a bit that turned on the way makes others of them: what comes once more
+	// with the next repeat is what the peer has.
+	again := slices.EqualFunc(certs, p.refusedCerts, func(a, b isakmp.Cert) bool {
+		return a.Encoding == b.Encoding && bytes.Equal(a.Data, b.Data)
+	})
+	if p.initiator && p.x.keys != nil && again {
 		return nil, errFinal{fmt.Errorf("%s: %w", p.x.stage, err)}
 	}
+	p.refusedCerts = certs
 	return nil, errHopeless{err}
 }
