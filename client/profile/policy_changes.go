@@ -39,7 +39,7 @@ func (p *Profile) change(document []byte, name string, private bool) (q *Profile
 			continue
 		case !private && IsSecret(key):
 			return nil, nil, &Error{File: name, Line: r.lines[key], Key: key, Problem: openToOthers(name)}
-		case p.fixed(key):
+		case p.Fixed(key):
 			ignored = append(ignored, key)
 			continue
 		}
@@ -93,9 +93,9 @@ func (p *Profile) Takes(key string) bool {
 	return false
 }
 
-// fixed says whether a person's changes can't have a key: it is locked, may not be kept, or
-// would send a secret of the administrator's to another gateway.
-func (p *Profile) fixed(key string) bool {
+// Fixed says whether a person's changes of p, which is managed, can't have a key: it is
+// locked, may not be kept, or would send a secret of the administrator's to another gateway.
+func (p *Profile) Fixed(key string) bool {
 	kind := strings.TrimSuffix(key, "_file")
 	switch {
 	case key == "user", IsSecret(kind):
