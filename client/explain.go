@@ -104,6 +104,8 @@ func explainPeer(err error, stage string) *Reason {
 		return &Reason{Code: "group_key_wrong", Exit: ExitCredentials, Message: "The gateway's proof doesn't match the pre-shared key: the group's key is wrong.", Try: "Check secret (and secret_encoding) with your administrator."}
 	case notify != nil:
 		return explainNotify(notify, late, stage)
+	case timeout && late.Refused != nil:
+		return &Reason{Code: "bad_answer", Exit: ExitTimeout, Message: fmt.Sprintf("The gateway answers, but with nothing that can be accepted (%s: %v).", late.Stage, late.Refused), Try: "Tell your administrator what stands in brackets: the gateway breaks the protocol, or somebody else answers in its place."}
 	case timeout && stage == stageConfig:
 		return &Reason{Code: "no_configuration", Exit: ExitTimeout, Message: "The gateway didn't answer when asked for an address inside.", Try: "If it assigns none, set address to the one you were given."}
 	case timeout && stage == stageQuick:

@@ -36,6 +36,7 @@ func TestExplain(t *testing.T) {
 		{"name unknown", stageError{stageResolve, errors.New("no such host")}, "name_not_found", 3},
 		{"silence", late("main mode", 1, nil), "no_answer", 3},
 		{"silence in aggressive mode", late("aggressive mode", 1, nil), "no_answer", 3},
+		{"what nobody can accept", late("aggressive mode", 1, errors.New("message 2: KE payload of 0 octets")), "bad_answer", 3},
 		{"silence in the middle", late("main mode", 3, nil), "no_answer_midway", 3},
 		{"silence at the proof", late("main mode", 5, nil), "no_answer_key", 3},
 		{"a complaint under other keys", late("main mode", 5, ike.ErrAuthentication), "no_answer_key", 3},

@@ -245,6 +245,8 @@ func (ch *child) settle(err error) {
 	}
 	if !s.hadChild {
 		g.account(s)
+		mine := ch.client.Load()
+		mine.havoc.begin(mine, ch)
 	}
 	ch.active, s.hadChild = true, true
 	g.tunnel.Activate(ch.inbound)

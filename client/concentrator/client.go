@@ -31,6 +31,7 @@ type client struct {
 	session  *session
 	why      error // it ended
 
+	havoc  *havoc  // nil: we behave
 	renews *client // whose phase 1 we renew by one of our own; nil: the peer began
 
 	initialContact atomic.Bool // the peer remembers no other SA
@@ -102,6 +103,10 @@ func (c *client) stay(sa *ike.SA) {
 func (c *client) serve(sa *ike.SA) error {
 	group, user, name, err := c.recognise(sa)
 	if err != nil {
+		return err
+	}
+
+	if err := c.havoc.beforeLogin(c.ctx, sa); err != nil {
 		return err
 	}
 

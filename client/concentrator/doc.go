@@ -13,6 +13,7 @@
 //	pool.go      inner addresses
 //	sockets.go   ports 500 and 4500, IP protocol 50, or one port for everything
 //	page.go      what stands behind a gateway with an IP stack of its own
+//	impair.go    misbehaving on purpose; impairments.go has the ways
 //	device.go    a TUN device of the system
 //	config.go    what a configuration says
 //	ini.go parse.go keys.go proposal.go  the configuration file; example.conf shows all of it

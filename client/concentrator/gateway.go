@@ -41,6 +41,8 @@ type Options struct {
 	// Verify judges a password instead of Config.Users; an error lets nobody in.
 	Verify func(ctx context.Context, user string, password []byte) error
 	KeyLog *ike.KeyLog
+	// Impair names the Impairments that are in force, for trying clients.
+	Impair []string
 }
 
 // DefaultMTU fits every cipher into UDP over a path of 1,500 octets.
@@ -76,6 +78,7 @@ type Gateway struct {
 
 	failures failures
 	hinted   atomic.Int64 // when the latest hint went out, in Unix nanoseconds
+	impaired atomic.Pointer[[]string]
 
 	mu       sync.Mutex // guards what follows, and the fields of sessions and children
 	sessions map[string]*session
@@ -84,6 +87,9 @@ type Gateway struct {
 
 // New opens everything a gateway needs. Serve makes it answer.
 func New(cfg *Config, o Options) (*Gateway, error) {
+	if _, err := newHavoc(o.Impair); err != nil {
+		return nil, err
+	}
 	s := newSockets()
 	addr, err := open(s, cfg, o)
 	if err != nil {
@@ -121,6 +127,7 @@ func newGateway(cfg *Config, o Options, r *ike.Router, sendESP func([][]byte, ik
 		cfg: cfg, log: o.Log, verify: o.Verify, keylog: o.KeyLog, router: r, sendESP: sendESP, tunnel: tun.New(dev),
 		served: make(chan struct{}), sessions: make(map[string]*session), leases: newLeases(cfg),
 	}
+	g.impaired.Store(&o.Impair)
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}
@@ -251,7 +258,7 @@ func (g *Gateway) Net() *tun.Net { return g.net }
 
 // phase1 is how a client is met.
 func (g *Gateway) phase1(c *client) ike.Config {
-	return ike.Config{
+	cfg := ike.Config{
 		Modes: g.cfg.Modes, Methods: g.cfg.numbers(),
 		Proposals: g.cfg.Protection, Lifetime: g.cfg.Lifetime, Identity: g.cfg.Identity,
 		Credentials: g.cfg.Credentials, AlwaysSendCertificate: true, // vpnc never asks
@@ -261,4 +268,6 @@ func (g *Gateway) phase1(c *client) ike.Config {
 		Alive: c.alive, Transaction: c.transaction, Quick: c.quick, Notify: c.notified, Deleted: c.deleted,
 		Log: g.log, KeyLog: g.keylog,
 	}
+	c.impair(&cfg)
+	return cfg
 }

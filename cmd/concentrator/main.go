@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"postern/client/concentrator"
@@ -23,6 +25,7 @@ type options struct {
 	netstack bool
 	example  bool
 	verbose  bool
+	impair   []string
 }
 
 func main() {
@@ -41,6 +44,12 @@ func run(args []string) error {
 	}
 	if o.example {
 		fmt.Print(concentrator.Example)
+		return nil
+	}
+	if slices.Contains(o.impair, "list") {
+		for _, i := range concentrator.Impairments() {
+			fmt.Printf("%-25s %s\n", i.Name, i.Effect)
+		}
 		return nil
 	}
 	level := slog.LevelInfo
@@ -67,13 +76,17 @@ func parse(args []string) (options, error) {
 	f.BoolVar(&o.netstack, "netstack", false, "no TUN device: an IP stack in this process, with a page and an echo service behind it")
 	f.BoolVar(&o.example, "example", false, "print an example of a configuration file")
 	f.BoolVar(&o.verbose, "verbose", false, "log every message")
+	f.Func("impair", "misbehave on purpose, to try a client: `names` of impairments, separated by commas; \"list\" tells them", func(v string) error {
+		o.impair = append(o.impair, strings.Split(v, ",")...)
+		return nil
+	})
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
 	switch {
 	case f.NArg() > 0:
 		return o, fmt.Errorf("what is %q?", f.Arg(0))
-	case o.config == "" && !o.example:
+	case o.config == "" && !o.example && !slices.Contains(o.impair, "list"):
 		return o, errors.New("--config FILE is missing; --example prints one")
 	case o.netstack && o.tun != "":
 		return o, errors.New("--netstack and --tun exclude each other")
@@ -91,7 +104,7 @@ func open(o options, log *slog.Logger) (*concentrator.Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := concentrator.Options{Log: log, Netstack: o.netstack}
+	opts := concentrator.Options{Log: log, Netstack: o.netstack, Impair: o.impair}
 	if o.listen != "" {
 		if opts.Port, err = netip.ParseAddrPort(o.listen); err != nil {
 			a, err := netip.ParseAddr(o.listen)
