@@ -23,7 +23,7 @@ REQUIRE = $(shell [ "$$(id -u)" = 0 ] && packaging/test-deps --check && echo POS
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: dist packages help demo build test fuzz soak bench-connect gui pictures lint clean
+.PHONY: dist packages help demo build test fuzz soak bench-connect bench gui pictures lint clean
 .PHONY: tools deps unit cross window peers
 
 help: ## this list
@@ -66,6 +66,10 @@ ROUNDS = 11
 bench-connect: build ## start to first ping: postern, vpnc and strongSwan, ROUNDS (11) times without loss and with 10 %
 	POSTERN_BENCH_CONNECT=$(ROUNDS) $(GO) test -count 1 -v -timeout 0 -run 'TestConnectTimes$$' \
 		-exec '$(AS_ROOT) POSTERN_BENCH_CONNECT=$(ROUNDS) POSTERN_REQUIRE_PEERS=1 POSTERN_BIN=$(CURDIR)/bin' ./client/interop
+
+bench: ROUNDS = 7
+bench: tools ## tunnels measured: postern, wireguard-go, vpnc, strongSwan (ROUNDS=7 CANDIDATES= TIER= OUT=docs/bench); needs root
+	@GO='$(GO)' ROUNDS='$(ROUNDS)' CANDIDATES='$(CANDIDATES)' TIER='$(TIER)' OUT='$(OUT)' packaging/bench/run
 
 dist: tools ## dist/: programs for every system, archives, packages, bill of materials, checksums (MINISIGN_KEY=FILE signs them)
 	$(GO) run ./packaging/release -o dist

@@ -56,7 +56,8 @@ var arrows = map[string][]string{
 	"client/interop":                   {},
 
 	"docs":                   {},
-	"packaging/bench/tunnel": {"tun", "tun/esp"},
+	"packaging/bench":        {},
+	"packaging/bench/tunnel": {"tun", "tun/esp", "tun/esp/lanes"},
 	"packaging/release":      {},
 
 	"cmd": {},

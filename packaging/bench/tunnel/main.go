@@ -24,6 +24,7 @@ import (
 
 	"postern/tun"
 	"postern/tun/esp"
+	"postern/tun/esp/lanes"
 )
 
 func main() {
@@ -50,13 +51,28 @@ func parseFlags() (o options, err error) {
 	flag.StringVar(&o.name, "name", "esp0", "of the TUN device")
 	flag.IntVar(&o.mtu, "mtu", 1400, "of the TUN device, in octets")
 	flag.BoolVar(&o.raw, "raw", false, "IP protocol 50 instead of UDP")
+	tier := flag.String("tier", "", "the `instructions` that may be used: pure, avx2, avx512 (default: the best of this CPU)")
 	flag.StringVar(&o.profile, "profile", "", "a CPU profile goes to this `file`")
 	flag.Parse()
-	var errs [3]error
+	var errs [4]error
 	o.suite, errs[0] = suiteOf(*suite)
 	o.local, errs[1] = netip.ParseAddr(*local)
 	o.remote, errs[2] = netip.ParseAddr(*remote)
+	errs[3] = setTier(*tier)
 	return o, errors.Join(errs[:]...)
+}
+
+// setTier chooses a tier by its name.
+func setTier(name string) error {
+	for _, t := range []lanes.Tier{lanes.Pure, lanes.AVX2, lanes.AVX512} {
+		if t.String() == name {
+			return lanes.SetTier(t)
+		}
+	}
+	if name != "" {
+		return fmt.Errorf("no tier is called %q", name)
+	}
+	return nil
 }
 
 func run() error {

@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"postern/tun"
+	"postern/tun/esp/lanes"
 )
 
 // A report says what has been since the start.
 type report struct {
-	Suite   string
-	Seconds float64
+	Suite, Tier string // Tier: the instructions in use
+	Seconds     float64
 
 	Sent, Received             uint64 // inner packets, sealed and opened
 	SentOctets, ReceivedOctets uint64 // of them
@@ -36,7 +37,7 @@ func takeReport(suite string, d *device, s tun.Stats) report {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return report{
-		Suite: suite, Seconds: time.Since(started).Seconds(),
+		Suite: suite, Tier: lanes.Used().String(), Seconds: time.Since(started).Seconds(),
 		Sent: s.Out.Packets, SentOctets: s.Out.Octets, SentDrops: s.Out.Drops,
 		Received: s.In.Packets, ReceivedOctets: s.In.Octets, ReceivedDrops: s.In.Drops,
 		Reads: d.reads.Load(), ReadPackets: d.readPackets.Load(),
