@@ -13,30 +13,27 @@ import (
 // it is about becomes the hint: "192.0.2.1:500: connection refused". What a router says
 // of packets that are too large goes to whoever asked for that, and is no error. false:
 // the queue was empty. It must not be left: it takes room from datagrams. ip(7),
-// IP_RECVERR.
+// IP_RECVERR. The caller has acquired the socket.
 func (s *socket) hear() (any bool) {
 	oob := make([]byte, 512)
-	_ = s.raw.Control(func(fd uintptr) {
-		for {
-			_, n, _, to, err := unix.Recvmsg(int(fd), nil, oob, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
-			if err != nil {
-				return
-			}
-			e := extendedError(oob[:n])
-			switch peer, errno := sockaddr(to), syscall.Errno(e.Errno); {
-			case errno == 0:
-				continue
-			case errno == unix.EMSGSIZE:
-				if f := s.pathMTU.Load(); f != nil {
-					(*f)(peer.Addr().Unmap(), int(e.Info))
-				}
-			default:
-				s.hint.set(fmt.Errorf("%v: %w", peer, errno))
-			}
-			any = true
+	for {
+		_, n, _, to, err := unix.Recvmsg(s.fd, nil, oob, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
+		if err != nil {
+			return any
 		}
-	})
-	return any
+		e := extendedError(oob[:n])
+		switch peer, errno := sockaddr(to), syscall.Errno(e.Errno); {
+		case errno == 0:
+			continue
+		case errno == unix.EMSGSIZE:
+			if f := s.pathMTU.Load(); f != nil {
+				(*f)(peer.Addr().Unmap(), int(e.Info))
+			}
+		default:
+			s.hint.set(fmt.Errorf("%v: %w", peer, errno))
+		}
+		any = true
+	}
 }
 
 // OnPathMTU is Carrier's.

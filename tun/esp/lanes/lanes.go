@@ -13,7 +13,10 @@
 // is used by one goroutine at a time.
 package lanes
 
-import "crypto"
+import (
+	"crypto"
+	"crypto/aes"
+)
 
 // Job is one message of a CBC mode.
 type Job struct {
@@ -40,9 +43,23 @@ type MAC interface {
 	Sum(messages []Message)
 }
 
-// NewAES returns AES-CBC under a key of 16, 24 or 32 octets.
-func NewAES(key []byte) (CBC, error) { return newAES(key) }
+// NewAES returns AES-CBC under a key of 16, 24 or 32 octets, which isn't kept.
+func NewAES(key []byte) (CBC, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	if c := fastAES(key); c != nil {
+		return c, nil
+	}
+	return newScalarCBC(block), nil
+}
 
 // NewHMAC returns HMAC with MD5, SHA1, SHA256, SHA384 or SHA512 under a key of
-// any length. It panics with another hash.
-func NewHMAC(h crypto.Hash, key []byte) MAC { return newHMAC(h, key) }
+// any length, which isn't kept. It panics with a hash that isn't linked in.
+func NewHMAC(h crypto.Hash, key []byte) MAC {
+	if m := fastHMAC(h, key); m != nil {
+		return m
+	}
+	return newScalarHMAC(h, key)
+}

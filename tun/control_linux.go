@@ -1,6 +1,7 @@
 package tun
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"unsafe"
 
@@ -12,12 +13,17 @@ import (
 //	struct in_pktinfo:  interface index (4), local address (4), address in the header (4)   ip(7)
 //	struct in6_pktinfo: address (16), interface index (4)                                   RFC 3542, section 6
 //
-// behind struct cmsghdr. pktinfoSpace is room for either.
-const pktinfoSpace = 64
+// behind struct cmsghdr. The one that says where a train is cut has the octets of each
+// datagram, those of the last one excepted, which may be shorter (udp(7)):
+//
+//	UDP_SEGMENT, to the kernel: 2 octets    UDP_GRO, from the kernel: 4 octets
+//
+// controlSpace is room for one of each.
+const controlSpace = 96
 
-// localAddress returns the address that a datagram was sent to, by its control
-// messages; invalid: they don't say.
-func localAddress(oob []byte) netip.Addr {
+// parseControl returns the address that datagrams were sent to, and where they are to
+// be cut, by their control messages; invalid and 0: they don't say.
+func parseControl(oob []byte) (local netip.Addr, size int) {
 	for len(oob) > 0 {
 		h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
 		if err != nil {
@@ -25,13 +31,27 @@ func localAddress(oob []byte) netip.Addr {
 		}
 		switch {
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
-			return netip.AddrFrom4([4]byte(data[8:12]))
+			local = netip.AddrFrom4([4]byte(data[8:12]))
 		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
-			return netip.AddrFrom16([16]byte(data[:16]))
+			local = netip.AddrFrom16([16]byte(data[:16]))
+		case h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && len(data) >= 4:
+			size = int(binary.NativeEndian.Uint32(data))
 		}
 		oob = rest
 	}
-	return netip.Addr{}
+	return local, size
+}
+
+// putSegment writes the control message that has the kernel cut a train, and returns
+// it.
+func putSegment(b []byte, size int) []byte {
+	b = b[:unix.CmsgSpace(2)]
+	clear(b)
+	h := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(b)))
+	h.Level, h.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+	h.SetLen(unix.CmsgLen(2))
+	binary.NativeEndian.PutUint16(b[unix.CmsgLen(0):], uint16(size))
+	return b
 }
 
 // putPktinfo writes the control message that makes a datagram leave by a local
