@@ -243,10 +243,14 @@ func (c *Client) connectFirst(ctx context.Context) (s *session, err error) {
 }
 
 // cutShort says whether a connection failed by silence after phase 1, which has
-// begun a second time by itself, or by what a bit that turned on the way does too.
+// begun a second time by itself, or by vendor IDs, which nothing vouches for: a bit
+// that turned on the way makes others of them.
 func cutShort(err error) bool {
 	var late *ike.TimeoutError
-	return errors.Is(err, stamp.ErrStripped) || errors.As(err, &late) && late.Stage != ike.Main.String() && late.Stage != ike.Aggressive.String() && late.Refused == nil
+	if why := (*Reason)(nil); errors.As(err, &why) && why.Code == noNATTraversal {
+		return true
+	}
+	return errors.Is(err, stamp.ErrStripped) || errors.Is(err, stamp.ErrNotAnnounced) || errors.As(err, &late) && late.Stage != ike.Main.String() && late.Stage != ike.Aggressive.String() && late.Refused == nil
 }
 
 // reconnect dials until it succeeds, pausing longer from time to time. What needs

@@ -95,13 +95,15 @@ func (s *session) met(p *phase1) error {
 	}
 	if s.raw == nil && !i.NAT.Encapsulate() {
 		return &Reason{
-			Code: "no_nat_traversal", Exit: ExitRefused,
+			Code: noNATTraversal, Exit: ExitRefused,
 			Message: "The gateway doesn't take ESP in UDP, and ESP without UDP needs privileges that this process hasn't.",
 			Try:     "Run it as root and without --rootless.",
 		}
 	}
 	return nil
 }
+
+const noNATTraversal = "no_nat_traversal"
 
 // show puts a phase 1 into the status.
 func (s *session) show(p *phase1) {
@@ -157,7 +159,7 @@ func (s *session) ikeConfig(ctx context.Context, one *phase1, why purpose) (ike.
 		Proposals: proposals, Lifetime: p.Lifetime.IKE,
 		Identity: identity(p), InitialContact: !why.again && !s.client.options.Accompanied, Patience: s.patience, DPD: p.DPD, Alive: s.alive, Insist: true,
 		Transaction: one.login.Handle, Quick: s.quickOffered, Deleted: s.childDeleted, Notify: s.notified,
-		Suspect: func(*ike.SA) { s.want() },
+		Suspect: s.suspect,
 		Log:     s.log.WithGroup("ike"), KeyLog: s.client.options.KeyLog.phase1(),
 	}
 	if p.Mode == profile.AggressiveMode {

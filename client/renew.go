@@ -25,7 +25,8 @@ const (
 	retryPause         = 10 * time.Second // after a renewal that failed; doubled each time
 	retryLimit         = 5 * time.Minute
 	oldLives           = 10 * time.Second // how long an old phase 1 is kept for what is on its way
-	parallelAfter      = 20 * time.Second // of silence where only the gateway can go on
+	probeAfter         = 3 * time.Second  // of silence where only the gateway can go on it is asked if it lives
+	parallelAfter      = 20 * time.Second // and another phase 1 tried
 )
 
 // life is the shortest life time known of a phase 1; 0: none.
@@ -127,6 +128,14 @@ func (s *session) heardLately() bool {
 	return !s.lastSent().After(alive) || time.Since(alive) < unanswered
 }
 
+// suspect hears that a gateway may have forgotten a phase 1. Of one that isn't in use,
+// or not yet, it says nothing.
+func (s *session) suspect(sa *ike.SA) {
+	if p := s.current(); p != nil && p.sa == sa {
+		s.want()
+	}
+}
+
 // want asks for another phase 1. Any goroutine may call it.
 func (s *session) want() { s.signal(s.wanted) }
 
@@ -211,6 +220,7 @@ func (s *session) establish(ctx context.Context) (*phase1, error) {
 	}
 	go logIn(p)
 	running, began := 1, time.Now()
+	probed, parallel := false, false
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
 	var first error
@@ -234,10 +244,15 @@ func (s *session) establish(ctx context.Context) (*phase1, error) {
 				cancel()
 			}
 		case <-look.C:
-			if began.IsZero() || p.login.Silence(began) < parallelAfter {
+			silence := p.login.Silence(began)
+			if silence > probeAfter && !probed {
+				p.sa.Probe() // by which it also learns of another address or mapping of ours
+			}
+			probed = silence > probeAfter
+			if parallel || silence < parallelAfter {
 				continue
 			}
-			began = time.Time{}
+			parallel = true
 			running++
 			s.log.Warn("the gateway is silent, another phase 1 is tried beside this one")
 			go func() {
