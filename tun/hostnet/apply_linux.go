@@ -235,7 +235,10 @@ func (a *Applied) Restore() error {
 // Recover puts back what processes that are dead left behind in the calling thread's network namespace. It is called at
 // the start, before the first Apply, and does nothing where there is nothing to do. An error that wraps ErrKept tells of
 // something that somebody else changed meanwhile.
-func Recover(stateDir string) error {
+func Recover(stateDir string) error { return withState(stateDir, (*host).recover) }
+
+// withState calls f with the lock of a folder held, unless there is no such folder.
+func withState(stateDir string, f func(*host) error) error {
 	if _, err := os.Stat(stateDir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -249,7 +252,7 @@ func Recover(stateDir string) error {
 		return err
 	}
 	defer unlock()
-	return h.recover()
+	return f(h)
 }
 
 // recover is Recover with the lock held.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -194,54 +193,36 @@ func Release(stateDir, id string) error {
 
 // eachGuard calls f for each kill switch of this boot and namespace, with the lock held. Records of other boots are removed.
 func eachGuard(stateDir string, f func(h *host, r *guardRecord, file string, me owner) error) error {
-	if _, err := os.Stat(stateDir); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	h, err := open(stateDir)
-	if err != nil {
-		return err
-	}
-	defer h.nl.Close()
-	unlock, err := lock(context.Background(), stateDir)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	me, err := self()
-	if err != nil {
-		return err
-	}
-	var errs []error
-	files, _ := filepath.Glob(filepath.Join(stateDir, "guard-*.json")) // fails on a bad pattern only
-	for _, file := range files {
-		r, err := loadGuard(file)
-		switch {
-		case err != nil:
-		case r.Owner.Boot != me.Boot:
-			err = os.Remove(file)
-		case r.Namespace == h.namespace:
-			err = f(h, r, file, me)
-		}
+	return withState(stateDir, func(h *host) error {
+		me, err := self()
 		if err != nil {
-			errs = append(errs, fmt.Errorf("kill switch: %w", err))
+			return err
 		}
-	}
-	return errors.Join(errs...)
+		var errs []error
+		files, _ := filepath.Glob(filepath.Join(stateDir, "guard-*.json")) // fails on a bad pattern only
+		for _, file := range files {
+			r, err := loadGuard(file)
+			switch {
+			case err != nil:
+			case r.Owner.Boot != me.Boot:
+				err = os.Remove(file)
+			case r.Namespace == h.namespace:
+				err = f(h, r, file, me)
+			}
+			if err != nil {
+				errs = append(errs, fmt.Errorf("kill switch: %w", err))
+			}
+		}
+		return errors.Join(errs...)
+	})
 }
 
 func (r *guardRecord) fileName() string { return fmt.Sprintf("guard-%d-%s.json", r.Namespace, r.Table) }
 
 func loadGuard(file string) (*guardRecord, error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("state file: %w", err)
-	}
 	var r guardRecord
-	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, fmt.Errorf("state file %s: %w", file, err)
-	}
-	if r.Schema != 1 {
-		return nil, fmt.Errorf("state file %s: schema %d, this program knows 1", file, r.Schema)
+	if err := loadJSON(file, &r, &r.Schema); err != nil {
+		return nil, err
 	}
 	return &r, nil
 }

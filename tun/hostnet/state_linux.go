@@ -56,18 +56,26 @@ func saveJSON(path string, value any) error {
 
 // load reads a record; its error is fs.ErrNotExist where there is none.
 func load(path string) (*record, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("state file: %w", err)
-	}
 	var r record
-	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, fmt.Errorf("state file %s: %w", path, err)
-	}
-	if r.Schema != 1 {
-		return nil, fmt.Errorf("state file %s: schema %d, this program knows 1", path, r.Schema)
+	if err := loadJSON(path, &r, &r.Schema); err != nil {
+		return nil, err
 	}
 	return &r, nil
+}
+
+// loadJSON reads a state file into a record, of which schema is a part.
+func loadJSON(path string, record any, schema *int) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("state file: %w", err)
+	}
+	if err := json.Unmarshal(b, record); err != nil {
+		return fmt.Errorf("state file %s: %w", path, err)
+	}
+	if *schema != 1 {
+		return fmt.Errorf("state file %s: schema %d, this program knows 1", path, *schema)
+	}
+	return nil
 }
 
 // writeFile makes a file, or overwrites one that an earlier run left half written, and waits until it is on the disk. Its
