@@ -22,7 +22,9 @@ type connection struct {
 	icon        *widget.Icon
 	button      *widget.Button
 	head        *fyne.Container // state and button
-	hint        *widget.Label   // what a person who comes here first should do
+	hint        *fyne.Container // what a person who comes here first should do
+	demo        *widget.Button  // there
+	overlap     *overlapLine
 	phases      *phases
 	facts       *facts
 	graph       *graph
@@ -38,7 +40,7 @@ type connection struct {
 }
 
 func newConnection(u *UI) *connection {
-	c := &connection{ui: u, phases: newPhases(), facts: newFacts(), graph: newGraph(), failure: newFailure(u), proxy: newProxyLine(u)}
+	c := &connection{ui: u, phases: newPhases(), facts: newFacts(), graph: newGraph(), failure: newFailure(u), proxy: newProxyLine(u), overlap: newOverlapLine(u)}
 	c.name = widget.NewLabelWithStyle("", fyne.TextAlignLeading, fyne.TextStyle{Bold: true})
 	c.name.SizeName, c.name.Truncation = theme.SizeNameHeadingText, fyne.TextTruncateEllipsis
 	c.state = widget.NewLabel("")
@@ -46,13 +48,18 @@ func newConnection(u *UI) *connection {
 	c.icon = widget.NewIcon(stateIcon(localapi.Down, false))
 	c.button = widget.NewButton("", c.press)
 	c.button.Importance = widget.HighImportance
-	c.hint = widget.NewLabel(lang.L("Import the file that you were given, or make a new profile: the buttons below the list do both."))
-	c.hint.Wrapping = fyne.TextWrapWord
+	c.demo = button(lang.L("Try the demonstration"), theme.MediaPlayIcon(), u.startDemo)
+	first := button(lang.L("Import the file that you were given…"), theme.FolderOpenIcon(), u.pickImport)
+	first.Importance = widget.HighImportance
+	c.hint = container.NewVBox(
+		wrapped(lang.L("You have no profile yet. Was a file sent to you, such as .pcf or .mobileconfig? Import it, or drop it on this window. Were you told a gateway, a group and a password? Make a new profile of them.")),
+		first, button(lang.L("New profile"), theme.ContentAddIcon(), func() { u.edit(nil, "") }), c.demo)
 	c.warnings = widget.NewLabel("")
 	c.warnings.Wrapping = fyne.TextWrapWord
 	c.banner = button(lang.L("The gateway's message"), theme.MailComposeIcon(), c.readBanner)
 	c.graphs = container.NewVBox(widget.NewSeparator(), c.graph)
-	c.up = container.NewVBox(c.proxy.box, c.facts.box, c.graphs, container.NewHBox(c.banner))
+	more := button(lang.L("Details"), theme.InfoIcon(), c.readDetails)
+	c.up = container.NewVBox(c.overlap.box, c.proxy.box, c.facts.box, c.graphs, container.NewHBox(more, c.banner))
 	c.head = container.NewVBox(
 		container.NewBorder(nil, nil, container.NewCenter(container.NewGridWrap(fyne.NewSquareSize(28), c.icon)), nil, c.state),
 		container.New(&minHeight{48}, c.button),
@@ -79,6 +86,7 @@ func (c *connection) show(e *entry, now time.Time) {
 	setHidden(c.head, e == nil)
 	if e == nil {
 		setText(c.name, lang.L("Welcome to postern"))
+		setHidden(c.demo, c.ui.offline == nil)
 		for _, o := range []fyne.CanvasObject{c.phases.box, c.up, c.failure.box, c.warnings} {
 			setHidden(o, true)
 		}
@@ -94,7 +102,7 @@ func (c *connection) show(e *entry, now time.Time) {
 	c.showButton(e)
 	connected := status.Tunnel != nil
 	setHidden(c.up, !connected)
-	line := c.ui.lines[e.key]
+	line := c.ui.lines[e.id()]
 	setHidden(c.phases.box, connected || line == nil || !line.on || status.State == localapi.Down)
 	if line != nil {
 		c.phases.show(line, now)
@@ -104,11 +112,15 @@ func (c *connection) show(e *entry, now time.Time) {
 	if connected {
 		c.facts.show(status, now, c.in, c.out)
 		c.proxy.show(status.Tunnel)
+		c.overlap.show(e)
 		setHidden(c.banner, status.Tunnel.Banner == "")
 		c.showBanner(e)
 	}
 	text := ""
 	for _, w := range status.Warnings {
+		if connected && c.overlap.isOverlap(w) {
+			continue
+		}
 		text += "⚠ " + w + "\n"
 	}
 	setText(c.warnings, text)
@@ -118,7 +130,11 @@ func (c *connection) show(e *entry, now time.Time) {
 // stateLine is one line about where a connection stands.
 func stateLine(e *entry) string {
 	if e.state() == localapi.Down && e.gateway != "" {
-		return stateWords(localapi.Down) + " · " + e.gateway
+		words := stateWords(localapi.Down) + " · " + e.gateway
+		if !e.last.IsZero() {
+			words += " · " + lang.L("last connected {{.When}}", map[string]any{"When": e.last.Local().Format("2006-01-02 15:04")})
+		}
+		return words
 	}
 	return stateWords(e.state())
 }
@@ -181,10 +197,10 @@ func (c *connection) measure(e *entry, now time.Time) {
 func (c *connection) showBanner(e *entry) {
 	text := e.tunnel.Tunnel.Banner
 	seen := e.tunnel.Tunnel.Since.String() + text
-	if text == "" || c.ui.banners[e.key] == seen || c.ui.window == nil {
+	if text == "" || c.ui.banners[e.id()] == seen || c.ui.window == nil {
 		return
 	}
-	c.ui.banners[e.key] = seen
+	c.ui.banners[e.id()] = seen
 	c.readBanner()
 }
 
@@ -193,14 +209,15 @@ func (c *connection) readBanner() {
 	if e == nil || e.tunnel == nil || e.tunnel.Tunnel == nil {
 		return
 	}
-	c.ui.say(e.name, fyne.NewSize(420, 0), wrapped(e.tunnel.Tunnel.Banner))
+	c.ui.offer(lang.L("{{.Name}}: the gateway's message", map[string]any{"Name": e.name}), fyne.NewSize(460, 0), wrapped(e.tunnel.Tunnel.Banner), 1,
+		choice{lang.L("Disconnect"), func() { c.ui.disconnect(e) }}, choice{lang.L("Continue"), nil})
 }
 
 // connect begins a connection.
 func (u *UI) connect(e *entry) {
-	own, name := e.own, e.name
+	own, demo, name := e.own, e.demo, e.name
 	u.call(func(ctx context.Context, api *localapi.Client) error {
-		request, err := u.person.request(name, own)
+		request, err := u.person.request(name, own, demo)
 		if err != nil {
 			return err
 		}

@@ -3,28 +3,31 @@ package gui
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
-	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	"postern/client/localapi"
 )
 
-// diagnosisPage asks what a gateway answers to, and whether all is well here.
+// diagnosisPage asks what a gateway answers to, and whether all is well here: with this
+// machine, and with a profile.
 type diagnosisPage struct {
 	ui       *UI
 	box      *fyne.Container
 	host     *widget.Entry
 	identity *widget.Entry
+	subject  *widget.Select // what to check
 	result   *fyne.Container
 	buttons  []*widget.Button
 	busy     *widget.ProgressBarInfinite
-	text     string // the result, to be copied
+	table    [][]string // of the result, its titles first; nil: there is none
+	text     string     // the result, to be copied
 }
 
 func newDiagnosisPage(u *UI) *diagnosisPage {
@@ -34,16 +37,48 @@ func newDiagnosisPage(u *UI) *diagnosisPage {
 	p.busy.Stop()
 	p.busy.Hide()
 	probe := button(lang.L("Ask the gateway"), theme.SearchIcon(), p.probe)
-	doctor := button(lang.L("Check this machine"), theme.ConfirmIcon(), p.doctor)
+	doctor := button(lang.L("Check"), theme.ConfirmIcon(), p.doctor)
+	report := button(lang.L("Report for others…"), theme.DocumentSaveIcon(), p.report)
 	copied := button(lang.L("Copy"), theme.ContentCopyIcon(), func() { u.app.Clipboard().SetContent(p.text) })
-	p.buttons = []*widget.Button{probe, doctor}
+	p.buttons = []*widget.Button{probe, doctor, report}
 	p.host.OnSubmitted = func(string) { p.probe() }
 	p.identity.OnSubmitted = p.host.OnSubmitted
+	p.subject = widget.NewSelect([]string{lang.L("This machine")}, nil)
+	p.subject.SetSelectedIndex(0)
 	top := container.NewVBox(
 		container.NewBorder(nil, nil, nil, probe, container.NewGridWithColumns(2, p.host, p.identity)),
-		container.NewHBox(doctor, layout.NewSpacer(), copied), p.busy)
+		container.NewBorder(nil, nil, nil, container.NewHBox(doctor, report, copied), p.subject), p.busy)
+	p.result.Add(wrapped(lang.L("“Ask the gateway” finds out what a gateway answers to: which ports, modes and algorithms. “Check” looks for what may keep you from connecting, and says what to do about it. Neither changes anything.")))
 	p.box = container.NewBorder(top, nil, nil, nil, container.NewVScroll(p.result))
 	return p
+}
+
+// enter brings what can be chosen up to date when the page is opened.
+func (p *diagnosisPage) enter() {
+	names := []string{lang.L("This machine")}
+	for _, e := range p.ui.entries {
+		if e.owner == "" {
+			names = append(names, e.name)
+		}
+	}
+	p.subject.SetOptions(names)
+	e := p.ui.entry()
+	if e == nil || e.owner != "" {
+		return
+	}
+	p.subject.SetSelected(e.name)
+	if e.gateway != "" {
+		p.ask(e)
+	}
+}
+
+// ask fills in an entry's gateway.
+func (p *diagnosisPage) ask(e *entry) {
+	p.host.SetText(e.gateway)
+	p.identity.SetText("")
+	if q := p.ui.person.find(e.name); e.own && q != nil {
+		p.identity.SetText(q.Identity)
+	}
 }
 
 // run makes a long call and shows what it returns.
@@ -53,6 +88,7 @@ func (p *diagnosisPage) run(f func(context.Context, *localapi.Client) ([]finding
 	}
 	p.busy.Show()
 	p.busy.Start()
+	p.table = nil
 	api := p.ui.api
 	go func() {
 		found, more, err := f(p.ui.ctx, api)
@@ -94,10 +130,16 @@ func (p *diagnosisPage) show(found []finding, more string) {
 		}
 		p.result.Add(container.NewBorder(nil, nil, container.NewVBox(container.NewPadded(widget.NewIcon(verdictIcon(f.verdict)))), nil, rows))
 	}
+	if p.table != nil {
+		p.result.Add(newTable(p.table))
+		for _, row := range p.table {
+			p.text += strings.Join(row, "\t") + "\n"
+		}
+	}
 	if more != "" {
 		lines := widget.NewLabelWithStyle(more, fyne.TextAlignLeading, fyne.TextStyle{Monospace: true})
 		lines.Selectable = true
-		p.result.Add(widget.NewLabelWithStyle(lang.L("Lines for a profile"), fyne.TextAlignLeading, fyne.TextStyle{Bold: true}))
+		p.result.Add(heading(lang.L("Lines for a profile")))
 		p.result.Add(lines)
 		p.text += "\n" + more
 	}
@@ -116,10 +158,40 @@ func verdictIcon(v localapi.Verdict) fyne.Resource {
 	return theme.InfoIcon()
 }
 
-// doctor checks this machine.
+// request asks the daemon's doctor for what is chosen. A profile of the person's own
+// comes along.
+func (p *diagnosisPage) request() func() (localapi.DoctorRequest, error) {
+	name := p.subject.Selected
+	i := slices.IndexFunc(p.ui.entries, func(e *entry) bool { return e.name == name && e.owner == "" })
+	if p.subject.SelectedIndex() <= 0 || i < 0 {
+		return func() (localapi.DoctorRequest, error) { return localapi.DoctorRequest{}, nil }
+	}
+	e := p.ui.entries[i]
+	own, managed, id := e.own, e.managed, e.key
+	return func() (r localapi.DoctorRequest, err error) {
+		switch {
+		case own:
+			r.Document, err = document(name)
+		case managed:
+			r.Document, err = changesOf(name)
+		}
+		if r.Document == nil {
+			r.Tunnel = id
+		}
+		return r, err
+	}
+}
+
+// doctor checks what is chosen.
 func (p *diagnosisPage) doctor() {
+	request := p.request()
 	p.run(func(ctx context.Context, api *localapi.Client) ([]finding, string, error) {
-		r, err := api.Doctor(ctx, localapi.DoctorRequest{})
+		ask, err := request()
+		if err != nil {
+			return nil, "", err
+		}
+		defer ask.Clear()
+		r, err := api.Doctor(ctx, ask)
 		if err != nil {
 			return nil, "", err
 		}
@@ -135,6 +207,38 @@ func (p *diagnosisPage) doctor() {
 	})
 }
 
+// report writes a report to give to others: the checks, versions, status, log, routes.
+// There is no secret in it.
+func (p *diagnosisPage) report() {
+	anonymous := widget.NewCheck(lang.L("Mask public addresses and the names of hosts and users"), nil)
+	anonymous.Checked = true
+	box := container.NewVBox(wrapped(lang.L("The report has the checks, versions, states, the last lines of the log, routes and name servers. There is no secret in it. Look through it before you give it away.")), anonymous)
+	p.ui.decide(lang.L("Report for others"), lang.L("Continue"), fyne.NewSize(460, 0), box, func(yes bool) {
+		if !yes {
+			return
+		}
+		request, masked := p.request(), anonymous.Checked
+		p.run(func(ctx context.Context, api *localapi.Client) ([]finding, string, error) {
+			ask, err := request()
+			if err != nil {
+				return nil, "", err
+			}
+			defer ask.Clear()
+			ask.Bundle, ask.Anonymous = true, masked
+			r, err := api.Doctor(ctx, ask)
+			if err != nil {
+				return nil, "", err
+			}
+			var b strings.Builder
+			for _, s := range r.Sections {
+				fmt.Fprintf(&b, "==== %s\n%s\n", s.Name, strings.TrimRight(s.Text, "\n"))
+			}
+			fyne.Do(func() { p.ui.saveText("postern-report.txt", b.String()) })
+			return []finding{{localapi.VerdictOK, lang.L("Report for others"), lang.L("It is made, and waits for you to choose where it is saved."), ""}}, "", nil
+		})
+	})
+}
+
 // probe asks a gateway.
 func (p *diagnosisPage) probe() {
 	request := localapi.ProbeRequest{Host: strings.TrimSpace(p.host.Text), Identity: strings.TrimSpace(p.identity.Text)}
@@ -147,6 +251,7 @@ func (p *diagnosisPage) probe() {
 		if err != nil {
 			return nil, "", err
 		}
+		fyne.Do(func() { p.table = proposalTable(r) })
 		return probeFindings(r), r.Profile, nil
 	})
 }
@@ -154,29 +259,16 @@ func (p *diagnosisPage) probe() {
 // probeFindings are a report's lines.
 func probeFindings(r *localapi.ProbeReport) (found []finding) {
 	var ports []string
+	answers := false
 	for _, q := range r.Ports {
-		ports = append(ports, fmt.Sprintf("UDP %d: %s", q.Port, q.Answer))
+		ports = append(ports, fmt.Sprintf("UDP %d: %s", q.Port, answerWords(q.Answer)))
+		answers = answers || q.Answer == "answers"
 	}
-	found = append(found, finding{"", r.Host + " (" + r.Address + ")", strings.Join(ports, ", "), ""})
-	mode := func(name string, m *localapi.ProbeMode) {
-		if m == nil {
-			return
-		}
-		text := m.Answer
-		if len(m.Methods) > 0 {
-			text += "; " + strings.Join(m.Methods, ", ")
-		}
-		found = append(found, finding{"", name, text, ""})
-		for _, a := range m.Accepted {
-			v := localapi.VerdictOK
-			if len(a.Weak) > 0 {
-				v = localapi.VerdictWarn
-			}
-			found = append(found, finding{v, a.Proposal, strings.Join(append([]string{cipher(a.Proposal)}, a.Weak...), " "), ""})
-		}
+	verdict := localapi.VerdictOK
+	if !answers {
+		verdict = localapi.VerdictFail
 	}
-	mode("Main Mode", &r.MainMode)
-	mode("Aggressive Mode", r.AggressiveMode)
+	found = append(found, finding{verdict, r.Host + " (" + r.Address + ")", strings.Join(ports, ", "), ""})
 	var vendors []string
 	for _, v := range r.Vendors {
 		if v.Name != "" {
@@ -190,4 +282,46 @@ func probeFindings(r *localapi.ProbeReport) (found []finding) {
 		found = append(found, finding{localapi.VerdictWarn, lang.L("Note"), n, ""})
 	}
 	return found
+}
+
+// answerWords is an answer of a port or mode in a person's words.
+func answerWords(answer string) string {
+	switch answer {
+	case "answers":
+		return lang.L("answers")
+	case "accepts":
+		return lang.L("accepts")
+	case "refuses":
+		return lang.L("refuses")
+	case "silent":
+		return lang.L("silent")
+	case "closed":
+		return lang.L("closed")
+	case "not asked":
+		return lang.L("not asked")
+	}
+	return answer
+}
+
+// proposalTable is what a gateway takes in each mode, a line each; nil: it takes nothing.
+func proposalTable(r *localapi.ProbeReport) (rows [][]string) {
+	mode := func(name string, m *localapi.ProbeMode) {
+		if m == nil {
+			return
+		}
+		if len(m.Accepted) == 0 {
+			rows = append(rows, []string{name, answerWords(m.Answer), "", strings.Join(m.Refusals, ", ")})
+		}
+		for _, a := range m.Accepted {
+			lives := ""
+			if a.Lifetime > 0 {
+				lives = a.Lifetime.String()
+			}
+			rows = append(rows, []string{name, a.Proposal, lives, strings.Join(a.Weak, " ")})
+			name = ""
+		}
+	}
+	mode("Main Mode", &r.MainMode)
+	mode("Aggressive Mode", r.AggressiveMode)
+	return append([][]string{{lang.L("Mode"), lang.L("Takes"), lang.L("Lifetime"), lang.L("Weak")}}, rows...)
 }

@@ -23,8 +23,39 @@ func (u *UI) closing(d *dialog.CustomDialog, text string) {
 	fyne.Do(func() { u.window.Canvas().Focus(b) }) // once it is shown
 }
 
+// choice is a button of a dialog and what it does beside closing it; nil: nothing.
+type choice struct {
+	text string
+	act  func()
+}
+
+// offer shows something with buttons, each of which closes the dialog. The last one has
+// the focus, so that Enter presses it; Escape presses the one of number escape.
+func (u *UI) offer(title string, size fyne.Size, content fyne.CanvasObject, escape int, choices ...choice) {
+	d := dialog.NewCustomWithoutButtons(title, content, u.window)
+	press := func(c choice) func() {
+		return func() {
+			d.Hide()
+			if c.act != nil {
+				c.act()
+			}
+		}
+	}
+	var all []fyne.CanvasObject
+	var last *keyButton
+	for _, c := range choices {
+		last = newKeyButton(c.text, press(c), press(choices[escape]))
+		all = append(all, last)
+	}
+	last.Importance = widget.HighImportance
+	d.SetButtons(all)
+	d.Resize(size)
+	d.Show()
+	u.window.Canvas().Focus(last)
+}
+
 // decide shows something to be taken or left: Enter takes it, Escape leaves it.
-func (u *UI) decide(title, take string, size fyne.Size, content fyne.CanvasObject, act func(yes bool)) {
+func (u *UI) decide(title, take string, size fyne.Size, content fyne.CanvasObject, act func(yes bool)) *dialog.CustomDialog {
 	d := dialog.NewCustomWithoutButtons(title, content, u.window)
 	end := func(yes bool) func() {
 		return func() {
@@ -38,6 +69,7 @@ func (u *UI) decide(title, take string, size fyne.Size, content fyne.CanvasObjec
 	d.Resize(size)
 	d.Show()
 	u.window.Canvas().Focus(yes)
+	return d
 }
 
 // keyButton is a button of a dialog: Enter presses it, and Escape leaves the dialog.
@@ -57,7 +89,9 @@ func newKeyButton(text string, press, escape func()) *keyButton {
 func (b *keyButton) TypedKey(k *fyne.KeyEvent) {
 	switch k.Name {
 	case fyne.KeyEscape:
-		b.escape()
+		if b.escape != nil {
+			b.escape()
+		}
 	case fyne.KeyReturn, fyne.KeyEnter:
 		b.OnTapped()
 	default:

@@ -21,12 +21,15 @@ type editor struct {
 	ui     *UI
 	before string // the name of the profile that is edited; "": a new one
 	base   *profile.Profile
-	inputs []*input
-	fault  *widget.Label
-	weak   *widget.Label
-	save   *widget.Button
-	tabs   *container.AppTabs
-	dialog *dialog.CustomDialog
+	// managed is what the administrator wrote, of a profile that they manage; nil: it is
+	// the person's own.
+	managed *profile.Profile
+	inputs  []*input
+	fault   *widget.Label
+	weak    *widget.Label
+	save    *keyButton
+	tabs    *container.AppTabs
+	dialog  *dialog.CustomDialog
 }
 
 // input is one field of the form.
@@ -36,6 +39,7 @@ type input struct {
 	get     func() string
 	object  fyne.CanvasObject
 	hint    *widget.Label
+	locked  string // by whom; "": it can be changed
 	page    int
 	whole   fyne.CanvasObject // with label and explanation
 	focus   fyne.Focusable
@@ -47,15 +51,34 @@ func (u *UI) edit(p *profile.Profile, name string) { u.editAt(p, name, "name") }
 
 // editAt is edit with the focus on a key's field.
 func (u *UI) editAt(p *profile.Profile, name, key string) {
-	e := u.newEditor(p, name)
+	u.newEditor(p, name, nil).show(key)
+}
+
+// editManaged opens the editor on a person's changes of a managed profile.
+func (u *UI) editManaged(name, key string) {
+	m := u.person.managed(name)
+	if m == nil {
+		u.say(name, fyne.NewSize(440, 0), wrapped(lang.L("This profile is your administrator's. Only they can change it, or look at it.")))
+		return
+	}
+	q, err := u.person.changed(m)
+	if err != nil { // what was changed isn't right: it can be changed again
+		u.complain(err)
+		q = m
+	}
+	u.newEditor(q, name, m).show(key)
+}
+
+func (e *editor) show(key string) {
 	e.dialog.Resize(fyne.NewSize(640, 560))
 	e.dialog.Show()
 	e.goTo(key)
 }
 
-// newEditor builds the form and its dialog.
-func (u *UI) newEditor(p *profile.Profile, name string) *editor {
-	e := &editor{ui: u, before: name, base: p, fault: widget.NewLabel(""), weak: widget.NewLabel("")}
+// newEditor builds the form and its dialog. m is the administrator's profile that p has
+// changes of; nil: p is the person's own.
+func (u *UI) newEditor(p *profile.Profile, name string, m *profile.Profile) *editor {
+	e := &editor{ui: u, before: name, base: p, managed: m, fault: widget.NewLabel(""), weak: widget.NewLabel("")}
 	if p == nil {
 		e.base = profile.Default()
 	}
@@ -74,14 +97,18 @@ func (u *UI) newEditor(p *profile.Profile, name string) *editor {
 		}
 		e.tabs.Append(container.NewTabItem(page.name, container.NewVScroll(container.NewPadded(form))))
 	}
-	e.save = widget.NewButton(lang.L("Save"), e.keep)
+	e.save = newKeyButton(lang.L("Save"), e.keep, e.close)
 	e.save.Importance = widget.HighImportance
 	title := lang.L("New profile")
 	if name != "" {
 		title = name
 	}
-	e.dialog = dialog.NewCustomWithoutButtons(title, container.NewBorder(nil, container.NewVBox(e.fault, e.weak), nil, nil, e.tabs), u.window)
-	e.dialog.SetButtons([]fyne.CanvasObject{widget.NewButton(lang.L("Cancel"), e.close), e.save})
+	var head fyne.CanvasObject
+	if m != nil {
+		head = wrapped(lang.L("Your administrator manages this profile. What you change of it is kept as your own; what has a lock can't be changed."))
+	}
+	e.dialog = dialog.NewCustomWithoutButtons(title, container.NewBorder(head, container.NewVBox(e.fault, e.weak), nil, nil, e.tabs), u.window)
+	e.dialog.SetButtons([]fyne.CanvasObject{newKeyButton(lang.L("Cancel"), e.close, e.close), e.save})
 	e.check()
 	return e
 }
@@ -104,7 +131,7 @@ func (e *editor) goTo(key string) {
 func (e *editor) close() { e.dialog.Hide() }
 
 func (e *editor) newInput(f profileField, value string, page int) *input {
-	in := &input{profileField: f, initial: value, page: page, hint: widget.NewLabel(f.help)}
+	in := &input{profileField: f, initial: value, page: page, hint: widget.NewLabel(f.help), locked: e.lockOf(f.key)}
 	in.hint.SizeName, in.hint.Wrapping = theme.SizeNameCaptionText, fyne.TextWrapWord
 	switch f.kind {
 	case asCheck:
@@ -134,19 +161,40 @@ func (e *editor) newInput(f profileField, value string, page int) *input {
 		in.focus, in.object, in.get = entry, entry, func() string { return entry.Text }
 		if f.kind == asFile {
 			open := widget.NewButtonWithIcon("", theme.FolderOpenIcon(), func() { e.pick(entry) })
+			if in.locked != "" {
+				open.Disable()
+			}
 			in.object = container.NewBorder(nil, nil, nil, open, entry)
 		}
+	}
+	if o, ok := in.focus.(fyne.Disableable); ok && in.locked != "" {
+		o.Disable()
+		in.hint.SetText(in.locked + " " + f.help)
 	}
 	e.inputs = append(e.inputs, in)
 	return in
 }
 
+// lockOf says who locked a key; "": nobody.
+func (e *editor) lockOf(key string) string {
+	if e.managed != nil {
+		return lockedBy(e.managed, true, key)
+	}
+	return lockedBy(e.base, false, key)
+}
+
 // row is a field with its label above and its explanation below.
 func (in *input) row() fyne.CanvasObject {
-	in.whole = container.NewVBox(in.object, in.hint)
-	if in.kind != asCheck {
-		in.whole = container.NewVBox(widget.NewLabelWithStyle(in.label, fyne.TextAlignLeading, fyne.TextStyle{Bold: true}), in.object, in.hint)
+	hint := fyne.CanvasObject(in.hint)
+	if in.locked != "" {
+		lock := container.NewGridWrap(fyne.NewSquareSize(theme.IconInlineSize()), widget.NewIcon(iconLock))
+		hint = container.NewBorder(nil, nil, container.NewCenter(lock), nil, in.hint)
 	}
+	rows := container.NewVBox(in.object, hint)
+	if in.kind != asCheck {
+		rows.Objects = append([]fyne.CanvasObject{widget.NewLabelWithStyle(in.label, fyne.TextAlignLeading, fyne.TextStyle{Bold: true})}, rows.Objects...)
+	}
+	in.whole = rows
 	return in.whole
 }
 
@@ -162,16 +210,23 @@ func (e *editor) pick(entry *textEntry) {
 
 // document is the form as a profile's file, without secrets.
 func (e *editor) document() []byte {
+	return e.text(func(in *input) bool {
+		typed := in.get()
+		return in.kind != asSecret && in.written(typed) != "" && (typed != in.initial || !isDefault(in.key, in.written(typed)))
+	})
+}
+
+// text is a profile's file with the fields that are wanted.
+func (e *editor) text(wanted func(*input) bool) []byte {
 	var b strings.Builder
 	tables := make(map[string][]string)
 	for _, in := range e.inputs {
-		typed := in.get()
-		if in.kind == asSecret || typed == in.initial && isDefault(in.key, in.written(typed)) {
+		if !wanted(in) {
 			continue
 		}
-		value := in.written(typed)
-		if value == "" {
-			continue
+		value := in.written(in.get())
+		if value == "" { // what was there is to be nothing
+			value = in.nothing()
 		}
 		if table, key, ok := strings.Cut(in.key, "."); ok {
 			tables[table] = append(tables[table], key+" = "+value)
@@ -199,6 +254,10 @@ func isDefault(key, value string) bool {
 
 // profile is what is typed, if it is right.
 func (e *editor) profile() (*profile.Profile, error) {
+	if e.managed != nil {
+		p, _, err := e.managed.Change(e.changesText(), "")
+		return p, err
+	}
 	for _, in := range e.inputs {
 		if in.key == "name" && strings.TrimSpace(in.get()) == "" {
 			return nil, &profile.Error{Key: "name", Problem: lang.L("a profile needs a name")}
@@ -226,6 +285,9 @@ func (e *editor) check() {
 	}
 	for _, in := range e.inputs {
 		text, importance := in.help, widget.MediumImportance
+		if in.locked != "" {
+			text = in.locked + " " + in.help
+		}
 		if fault != nil && fault.Key == in.key {
 			text, importance = fault.Problem, widget.DangerImportance
 		}
@@ -275,11 +337,18 @@ func (e *editor) keep() {
 			secrets[in.key] = []byte(in.get())
 		}
 	}
-	if err := e.ui.person.save(p, e.base, e.before, secrets); err != nil {
+	if e.managed != nil {
+		err = e.ui.person.keepChanges(e.managed, e.changesText(), secrets)
+	} else {
+		err = e.ui.person.save(p, e.base, e.before, secrets)
+	}
+	if err != nil {
 		e.ui.complain(err)
 		return
 	}
 	e.close()
-	e.ui.selected = e.ui.person.id + ":" + p.Name
+	if e.managed == nil {
+		e.ui.selected = e.ui.person.id + ":" + p.Name
+	}
 	e.ui.reload()
 }

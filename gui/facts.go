@@ -93,7 +93,7 @@ func (f *facts) show(s localapi.Status, now time.Time, in, out float64) {
 	set("exclude", list(t.Exclude))
 	set("dns", list(t.DNS))
 	set("domains", strings.Join(t.Domains, ", "))
-	set("cipher", protection(s))
+	set("cipher", protection(s, now))
 	set("rekey", nextRekey(s, now))
 	if s.Traffic != nil {
 		set("traffic", octets(s.Traffic.In.Octets)+", "+octets(s.Traffic.Out.Octets))
@@ -101,16 +101,17 @@ func (f *facts) show(s localapi.Status, now time.Time, in, out float64) {
 	set("rate", rate(in)+", "+rate(out))
 }
 
-// protection is the newest SA's suite in plain words, and where it travels.
-func protection(s localapi.Status) string {
+// protection is the newest SA's suite in plain words, where it travels, and its age.
+func protection(s localapi.Status, now time.Time) string {
 	if len(s.SAs) == 0 {
 		return ""
 	}
-	words := cipher(s.SAs[len(s.SAs)-1].Suite)
+	newest := s.SAs[len(s.SAs)-1]
+	words := cipher(newest.Suite)
 	if s.Tunnel != nil && s.Tunnel.Encapsulation == "udp" {
 		words += lang.L(" (in UDP)")
 	}
-	return words
+	return words + lang.L(", keys {{.Span}} old", map[string]any{"Span": span(now.Sub(newest.Since))})
 }
 
 // nextRekey is when the next keys are due: the earliest of the SAs in use.

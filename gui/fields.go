@@ -156,6 +156,14 @@ func (f profileField) written(typed string) string {
 	return quote(typed)
 }
 
+// nothing is how the profile's file says that a key has no value.
+func (f profileField) nothing() string {
+	if f.kind == asList {
+		return "[]"
+	}
+	return `""`
+}
+
 // quote writes a text as a basic string of TOML.
 func quote(s string) string {
 	var b strings.Builder

@@ -92,8 +92,11 @@ func New(a fyne.App, api *localapi.Client) *UI {
 	)
 	u.tabs.OnSelected = func(t *container.TabItem) {
 		u.log.leave()
-		if t.Content == u.log.box {
+		switch t.Content {
+		case u.log.box:
 			u.log.follow()
+		case u.diagnosis.box:
+			u.diagnosis.enter()
 		}
 	}
 	u.reload()
@@ -111,6 +114,7 @@ func (u *UI) Attach(w fyne.Window) {
 	u.window = w
 	u.applyTheme()
 	u.listen(w.Canvas())
+	u.pasted(w.Canvas())
 	w.SetOnDropped(func(_ fyne.Position, uris []fyne.URI) {
 		var paths []string
 		for _, uri := range uris {
@@ -121,6 +125,7 @@ func (u *UI) Attach(w fyne.Window) {
 		u.Open(paths...)
 	})
 	w.SetCloseIntercept(func() {
+		u.keepSize()
 		if u.tray.app != nil && HasTray() {
 			w.Hide()
 			return
@@ -128,6 +133,20 @@ func (u *UI) Attach(w fyne.Window) {
 		u.Quit()
 	})
 	u.tray.show(u.entries) // a symbol that comes after the program's start, Fyne doesn't show
+}
+
+// Size is how large the window was when it was closed last.
+func (u *UI) Size() fyne.Size {
+	p := u.app.Preferences()
+	return fyne.NewSize(float32(p.FloatWithFallback(prefWidth, 900)), float32(p.FloatWithFallback(prefHeight, 740)))
+}
+
+// keepSize remembers it.
+func (u *UI) keepSize() {
+	if s := u.window.Canvas().Size(); s.Width > 0 && s.Height > 0 {
+		u.app.Preferences().SetFloat(prefWidth, float64(s.Width))
+		u.app.Preferences().SetFloat(prefHeight, float64(s.Height))
+	}
 }
 
 // Close ends what runs beside the window, a demonstration too.
@@ -179,13 +198,19 @@ func (u *UI) noteStates() {
 		if u.states != nil {
 			u.notify(u.states[t.ID], t)
 		}
+		if t.State == localapi.Up && t.Tunnel != nil {
+			setPref(u.app.Preferences(), prefLast+u.person.nameOf(t.ID), t.Tunnel.Since.Format(time.RFC3339))
+		}
 	}
 	u.states = states
 }
 
 // refresh shows what is known already, at another time or with other profiles.
 func (u *UI) refresh(now time.Time) {
-	u.entries = entries(u.person.own(), u.system, u.snapshot, u.person.id)
+	u.entries = entries(u.person.own(), u.system, u.person.policies, u.snapshot, u.person.id)
+	for _, e := range u.entries {
+		e.last, _ = time.Parse(time.RFC3339, u.app.Preferences().String(prefLast+e.name)) // none: zero
+	}
 	if u.entry() == nil && len(u.entries) > 0 {
 		u.selected = u.first()
 	}
@@ -212,12 +237,17 @@ func (u *UI) showTitle() {
 	}
 }
 
-// first is what is shown before the person chooses: what is connected, or the first.
+// first is what is shown before the person chooses: what is connected, what they looked at
+// last, or the first.
 func (u *UI) first() string {
 	for _, e := range u.entries {
 		if e.busy() {
 			return e.key
 		}
+	}
+	last := u.app.Preferences().String(prefSelected)
+	if slices.ContainsFunc(u.entries, func(e *entry) bool { return e.key == last }) {
+		return last
 	}
 	return u.entries[0].key
 }
@@ -238,6 +268,7 @@ func (u *UI) choose(key string) {
 		return
 	}
 	u.selected = key
+	setPref(u.app.Preferences(), prefSelected, key)
 	u.connection.graph.clear()
 	u.refresh(time.Now())
 }
@@ -259,7 +290,7 @@ func (u *UI) ask() {
 		return
 	}
 	id, p := waiting.ID, *waiting.Prompt
-	u.question = newQuestion(id, p, secret.Available() == nil && keepable(u.person.nameOf(id), p), u.demo.hint(waiting.Profile), u.window, func(answers map[string]localapi.Octets, keep bool) {
+	u.question = newQuestion(id, p, secret.Available() == nil && u.person.mayKeep(u.person.nameOf(id)) && keepable(u.person.nameOf(id), p), u.demo.hint(waiting.Profile), u.window, func(answers map[string]localapi.Octets, keep bool) {
 		u.question = nil
 		if keep {
 			u.remember(id, answers)

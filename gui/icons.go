@@ -30,6 +30,7 @@ var (
 	iconDown = theme.NewThemedResource(icon("state-down.svg"))
 	iconBusy = theme.NewColoredResource(icon("state-busy.svg"), theme.ColorNameWarning)
 	iconUp   = theme.NewColoredResource(icon("state-up.svg"), theme.ColorNameSuccess)
+	iconLock = theme.NewThemedResource(icon("lock.svg"))
 	iconFail = theme.NewColoredResource(icon("state-failed.svg"), theme.ColorNameError)
 )
 

@@ -67,8 +67,10 @@ func (e *entry) below() string {
 	case e.owner != "":
 		words = e.owner + ": " + words
 	case e.demo:
-	case !e.own:
+	case e.managed:
 		words = lang.L("Managed") + " · " + words
+	case !e.own:
+		words = lang.L("For everybody here") + " · " + words
 	}
 	return words
 }

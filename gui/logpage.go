@@ -48,7 +48,9 @@ func newLogPage(u *UI) *logPage {
 		func(i widget.ListItemID, o fyne.CanvasObject) { setText(o.(*widget.Label), p.shown[i]) })
 	p.level.SetSelectedIndex(1)
 	copied := button(lang.L("Copy"), theme.ContentCopyIcon(), func() { u.app.Clipboard().SetContent(strings.Join(p.shown, "\n")) })
-	p.box = container.NewBorder(container.NewBorder(nil, nil, p.level, copied, p.search), nil, nil, nil, p.list)
+	save := button(lang.L("Save…"), theme.DocumentSaveIcon(), func() { u.saveText("postern.log", strings.Join(p.shown, "\n")+"\n") })
+	empty := button(lang.L("Clear"), theme.ContentClearIcon(), func() { p.all = nil; p.filter() })
+	p.box = container.NewBorder(container.NewBorder(nil, nil, p.level, container.NewHBox(copied, save, empty), p.search), nil, nil, nil, p.list)
 	return p
 }
 

@@ -53,7 +53,7 @@ func TestEntries(t *testing.T) {
 		{ID: "1001:lab", Owner: "bob", Status: localapi.Status{Profile: "lab", State: localapi.Up}},
 		{ID: "1000:gone", Owner: "alice", Status: localapi.Status{Profile: "gone", State: localapi.Connecting}},
 	}
-	all := entries(own, system, localapi.Snapshot{Tunnels: tunnels}, "1000")
+	all := entries(own, system, nil, localapi.Snapshot{Tunnels: tunnels}, "1000")
 	var got []string
 	for _, e := range all {
 		got = append(got, e.key+" "+string(e.state())+" "+e.owner)
@@ -109,7 +109,7 @@ func TestNotifications(t *testing.T) {
 	test.AssertNotificationSent(t, nil, tell(localapi.Rekeying, localapi.Up))
 	test.AssertNotificationSent(t, nil, tell(localapi.Up, localapi.Up))
 	test.AssertNotificationSent(t, nil, tell("", localapi.Up)) // it was so before the window came
-	a.Preferences().SetBool(prefNotify, false)
+	a.Preferences().SetBool(prefTellLost, false)
 	test.AssertNotificationSent(t, nil, tell(localapi.Up, localapi.Reconnecting))
 }
 

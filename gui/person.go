@@ -19,6 +19,7 @@ import (
 type person struct {
 	id       string // the user's number, as in a Tunnel's ID
 	profiles []profile.Entry
+	policies map[string]bool // the managed profiles, by name: whether passwords may be kept
 }
 
 func newPerson() *person {
@@ -35,7 +36,12 @@ func (p *person) load() {
 			e.Profile.Clear()
 		}
 	}
-	p.profiles = profile.List()
+	p.profiles, p.policies = profile.List(), make(map[string]bool)
+	for _, e := range p.profiles {
+		if e.System && e.Profile != nil && e.Profile.Policy != nil {
+			p.policies[e.Name] = e.Profile.MaySave("password")
+		}
+	}
 }
 
 // own are the profiles in the person's folder.
@@ -58,18 +64,55 @@ func (p *person) own() (all []ownProfile) {
 
 // request asks for a connection. It may take a while, and doesn't belong to Fyne's
 // goroutine. The caller clears it.
-func (p *person) request(name string, own bool) (*localapi.ConnectRequest, error) {
+func (p *person) request(name string, own, demo bool) (*localapi.ConnectRequest, error) {
+	if demo {
+		return &localapi.ConnectRequest{Profile: name}, nil
+	}
 	if own {
 		d, err := document(name)
 		return &localapi.ConnectRequest{Document: d}, err
 	}
 	r := &localapi.ConnectRequest{Profile: name, Secrets: map[string]localapi.Octets{}}
+	m := p.managed(name)
+	if m != nil {
+		defer m.Clear()
+		d, err := changesOf(name)
+		if err != nil {
+			return nil, err
+		}
+		if d != nil {
+			r.Profile, r.Document = "", d
+		}
+	}
 	for _, key := range []string{"password", "otp_secret"} {
+		if m != nil && (!m.Takes(key) || !m.MaySave(key)) {
+			continue
+		}
 		if s, err := inKeyring(name, key); err == nil && s != nil {
 			r.Secrets[key] = s
 		}
 	}
 	return r, nil
+}
+
+// changesOf are a person's changes of a managed profile; nil: there are none.
+func changesOf(name string) (*localapi.Document, error) {
+	path := profile.Changes(name)
+	if path == "" {
+		return nil, nil
+	}
+	parts, err := profile.ReadChanges(path)
+	if err != nil {
+		return nil, err
+	}
+	octets := func(m map[string][]byte) map[string]localapi.Octets {
+		out := make(map[string]localapi.Octets, len(m))
+		for k, v := range m {
+			out[k] = v
+		}
+		return out
+	}
+	return &localapi.Document{Name: name, TOML: string(parts.TOML), Secrets: octets(parts.Secrets), Files: octets(parts.Files)}, nil
 }
 
 // document reads a profile of the person's own with its secrets and files.
@@ -198,6 +241,15 @@ func (p *person) remove(name string) error {
 		return nil
 	}
 	return err
+}
+
+// mayKeep says whether administrators let a person keep a profile's password.
+func (p *person) mayKeep(name string) bool {
+	if may, isManaged := p.policies[name]; isManaged {
+		return may
+	}
+	q := p.find(name)
+	return q == nil || q.MaySave("password")
 }
 
 // nameOf is the profile that a connection of the person's uses, or one of the system's;

@@ -36,7 +36,7 @@ func (u *UI) more(at fyne.CanvasObject) {
 	e := u.entry()
 	item := func(text string, icon fyne.Resource, usable bool, f func()) *fyne.MenuItem {
 		m := fyne.NewMenuItem(text, f)
-		m.Icon, m.Disabled = icon, e == nil || !usable
+		m.Icon, m.Disabled = icon, !usable
 		return m
 	}
 	var p *profile.Profile
@@ -45,14 +45,31 @@ func (u *UI) more(at fyne.CanvasObject) {
 		p = u.person.find(e.name)
 	}
 	menu := fyne.NewMenu("",
-		item(lang.L("Edit…"), theme.DocumentCreateIcon(), p != nil, func() { u.edit(p, e.name) }),
+		item(lang.L("Edit…"), theme.DocumentCreateIcon(), e != nil && u.editable(e), func() { u.editEntry(e, "name") }),
 		item(lang.L("Duplicate…"), theme.ContentCopyIcon(), p != nil, func() { u.duplicate(p) }),
 		item(lang.L("Export…"), theme.DocumentSaveIcon(), p != nil, func() { u.export(p) }),
-		item(lang.L("Forget secrets"), theme.VisibilityOffIcon(), own, func() { u.forgetSecrets(e.name) }),
+		item(lang.L("Forget secrets"), theme.VisibilityOffIcon(), own || e != nil && e.managed, func() { u.forgetSecrets(e.name) }),
+		item(lang.L("Import what was copied"), theme.ContentPasteIcon(), true, u.importCopied),
 		item(lang.L("Delete…"), theme.DeleteIcon(), own, func() { u.deleteProfile(e) }),
 	)
 	size := at.Size()
 	widget.ShowPopUpMenuAtRelativePosition(menu, u.window.Canvas(), fyne.NewPos(0, -menuHeight(menu)+size.Height), at)
+}
+
+// editable says whether a profile can be looked at in the editor.
+func (u *UI) editable(e *entry) bool {
+	return e.own && u.person.find(e.name) != nil || !e.own && !e.demo && e.owner == ""
+}
+
+// editEntry opens the editor on a line's profile, at a key.
+func (u *UI) editEntry(e *entry, key string) {
+	switch p := u.person.find(e.name); {
+	case !u.editable(e):
+	case e.own:
+		u.editAt(p, e.name, key)
+	default:
+		u.editManaged(e.name, key)
+	}
 }
 
 // menuHeight is about how high a menu is, which opens upwards.
@@ -110,6 +127,21 @@ func (u *UI) export(p *profile.Profile) {
 		}, u.window)
 }
 
+// saveText asks where to save a text, and saves it there.
+func (u *UI) saveText(name, text string) {
+	d := dialog.NewFileSave(func(w fyne.URIWriteCloser, err error) {
+		if err != nil || w == nil {
+			return
+		}
+		_, err = io.WriteString(w, text)
+		if err = errors.Join(err, w.Close()); err != nil {
+			u.complain(err)
+		}
+	}, u.window)
+	d.SetFileName(name)
+	d.Show()
+}
+
 func (u *UI) saveAs(data []byte, notes []formats.Note) {
 	dialog.ShowFileSave(func(w fyne.URIWriteCloser, err error) {
 		if err != nil || w == nil {
@@ -139,6 +171,11 @@ func (u *UI) pickImport() {
 		}
 		u.preview([]formats.File{{Name: r.URI().Name(), Data: data}})
 	}, u.window)
+}
+
+// importCopied imports a profile whose text is in the clipboard.
+func (u *UI) importCopied() {
+	u.preview([]formats.File{{Name: lang.L("what was copied"), Data: []byte(u.app.Clipboard().Content())}})
 }
 
 // maxImport bounds a file, in octets; the importers have bounds of their own.
@@ -208,7 +245,7 @@ func importText(i formats.Imported) string {
 	var b strings.Builder
 	for _, s := range i.Profile.Settings(false) {
 		if s.Key != "name" && s.Key != "gateway" {
-			b.WriteString(fieldLabel(s.Key) + ": " + s.Value + "\n")
+			b.WriteString(fieldLabel(s.Key) + ": " + plain(s) + "\n")
 		}
 	}
 	for _, part := range []struct {
@@ -229,6 +266,26 @@ func importText(i formats.Imported) string {
 		b.WriteString("\n" + where)
 	}
 	return b.String()
+}
+
+// plain is a profile's setting as a person reads it.
+func plain(s profile.Setting) string {
+	switch {
+	case profile.IsSecret(s.Key):
+		return lang.L("given")
+	case s.Value == "true":
+		return lang.L("Yes")
+	case s.Value == "false":
+		return lang.L("No")
+	}
+	for _, page := range profilePages() {
+		for _, f := range page.fields {
+			if f.key == s.Key {
+				return f.shown(s.Value)
+			}
+		}
+	}
+	return s.Value
 }
 
 func notesText(notes []formats.Note) string {

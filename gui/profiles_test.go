@@ -41,7 +41,7 @@ func TestEditor(t *testing.T) {
 	s := open(t, false)
 	var e *editor
 	s.do(func() {
-		e = s.ui.newEditor(nil, "")
+		e = s.ui.newEditor(nil, "", nil)
 		if !e.save.Disabled() {
 			t.Error("an empty profile can be saved")
 		}
@@ -77,7 +77,7 @@ func TestEditor(t *testing.T) {
 		t.Errorf("the keyring has %q, %v", kept, err)
 	}
 	s.do(func() {
-		e = s.ui.newEditor(s.ui.person.find("office"), "office")
+		e = s.ui.newEditor(s.ui.person.find("office"), "office", nil)
 		e.set(t, "name", "bureau")
 		e.set(t, "lifetime.esp", "1h")
 		e.keep()
@@ -138,7 +138,7 @@ ike = "1h30m"
 		t.Fatal(err)
 	}
 	s.do(func() {
-		e := s.ui.newEditor(p, "far")
+		e := s.ui.newEditor(p, "far", nil)
 		q, err := e.profile()
 		if err != nil {
 			t.Fatal(err)

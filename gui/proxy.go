@@ -12,21 +12,23 @@ import (
 
 // proxyLine says how programs come into a tunnel that has no device.
 type proxyLine struct {
-	box   *fyne.Container
-	text  *widget.Label
-	proxy string
+	box    *fyne.Container
+	text   *widget.Label
+	proxy  string
+	tunnel *localapi.TunnelStatus
 }
 
 func newProxyLine(u *UI) *proxyLine {
 	p := &proxyLine{text: widget.NewLabel("")}
 	p.text.Truncation = fyne.TextTruncateEllipsis
 	copied := button(lang.L("Copy"), theme.ContentCopyIcon(), func() { u.app.Clipboard().SetContent(p.proxy) })
-	p.box = container.NewBorder(nil, nil, nil, copied, p.text)
+	page := button(lang.L("Open a page…"), theme.MailForwardIcon(), func() { u.askPage(p.tunnel) })
+	p.box = container.NewBorder(nil, nil, nil, container.NewHBox(copied, page), p.text)
 	return p
 }
 
 func (p *proxyLine) show(t *localapi.TunnelStatus) {
 	setHidden(p.box, t.Proxy == "")
-	p.proxy = t.Proxy
-	setText(p.text, lang.L("Your programs' proxy (SOCKS5 or HTTP): {{.Proxy}}", map[string]any{"Proxy": t.Proxy}))
+	p.proxy, p.tunnel = t.Proxy, t
+	setText(p.text, lang.L("Your programs' proxy: {{.Proxy}}", map[string]any{"Proxy": t.Proxy}))
 }

@@ -53,8 +53,8 @@ func (u *UI) remedies(e *entry, r *localapi.Reason) (all []fyne.CanvasObject) {
 	if e.own {
 		p = u.person.find(e.name)
 	}
-	if p != nil && m.key != "" {
-		all = append(all, button(lang.L("Edit: {{.Field}}", map[string]any{"Field": fieldLabel(m.key)}), theme.DocumentCreateIcon(), func() { u.editAt(p, e.name, m.key) }))
+	if m.key != "" && (p != nil || e.managed) {
+		all = append(all, button(lang.L("Edit: {{.Field}}", map[string]any{"Field": fieldLabel(m.key)}), theme.DocumentCreateIcon(), func() { u.editEntry(e, m.key) }))
 	}
 	if e.own && e.problem != "" {
 		all = append(all, button(lang.L("Edit the text"), theme.DocumentCreateIcon(), func() { u.editText(e.name) }))
@@ -63,7 +63,10 @@ func (u *UI) remedies(e *entry, r *localapi.Reason) (all []fyne.CanvasObject) {
 		all = append(all, u.otherMode(e, p))
 	}
 	if m.probe && e.gateway != "" {
-		all = append(all, button(lang.L("Ask the gateway"), theme.SearchIcon(), func() { u.probe(e, p) }))
+		all = append(all, button(lang.L("Ask the gateway"), theme.SearchIcon(), func() { u.probe(e) }))
+	}
+	if e.problem == "" && e.owner == "" {
+		all = append(all, button(lang.L("Check"), theme.ConfirmIcon(), func() { u.examine(e) }))
 	}
 	return append(all, button(lang.L("Copy report"), theme.ContentCopyIcon(), func() { u.copyReport(e, r) }))
 }
@@ -87,15 +90,17 @@ func (u *UI) otherMode(e *entry, p *profile.Profile) fyne.CanvasObject {
 }
 
 // probe asks an entry's gateway what it answers to, on the page for that.
-func (u *UI) probe(e *entry, p *profile.Profile) {
-	d := u.diagnosis
-	d.host.SetText(e.gateway)
-	d.identity.SetText("")
-	if p != nil {
-		d.identity.SetText(p.Identity)
-	}
+func (u *UI) probe(e *entry) {
 	u.tabs.SelectIndex(2)
-	d.probe()
+	u.diagnosis.ask(e)
+	u.diagnosis.probe()
+}
+
+// examine checks what an entry's profile needs, on the same page.
+func (u *UI) examine(e *entry) {
+	u.tabs.SelectIndex(2)
+	u.diagnosis.subject.SetSelected(e.name)
+	u.diagnosis.doctor()
 }
 
 // fieldLabel is what the editor calls a key.

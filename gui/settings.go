@@ -1,13 +1,12 @@
 package gui
 
 import (
-	"image/color"
+	"fmt"
 	"slices"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
-	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 )
 
@@ -22,8 +21,21 @@ func newSettings(u *UI) fyne.CanvasObject {
 		prefs.SetString(prefTheme, values[look.SelectedIndex()])
 		u.applyTheme()
 	}
-	notify := widget.NewCheck(lang.L("Tell me when a connection drops, comes back, or asks something"), func(on bool) { prefs.SetBool(prefNotify, on) })
-	notify.Checked = prefs.BoolWithFallback(prefNotify, true)
+	var percents []string
+	for _, n := range sizes {
+		percents = append(percents, fmt.Sprintf("%d %%", n))
+	}
+	size := widget.NewSelect(percents, nil)
+	size.SetSelectedIndex(max(slices.Index(sizes, prefs.IntWithFallback(prefSize, 100)), 0))
+	size.OnChanged = func(string) {
+		prefs.SetInt(prefSize, sizes[size.SelectedIndex()])
+		u.applyTheme()
+	}
+	check := func(text, key string) fyne.CanvasObject {
+		c := widget.NewCheck(text, func(on bool) { prefs.SetBool(key, on) })
+		c.Checked = prefs.BoolWithFallback(key, true)
+		return c
+	}
 	login := widget.NewCheck(lang.L("Start this window when I log in"), nil)
 	login.Checked = startsAtLogin()
 	login.OnChanged = func(on bool) {
@@ -32,34 +44,17 @@ func newSettings(u *UI) fyne.CanvasObject {
 		}
 	}
 	return container.NewVScroll(container.NewPadded(container.NewVBox(
-		widget.NewForm(widget.NewFormItem(lang.L("Look"), look)), notify, login,
-		widget.NewSeparator(), widget.NewLabelWithStyle(lang.L("Keys"), fyne.TextAlignLeading, fyne.TextStyle{Bold: true}), u.keyboardHelp(),
+		widget.NewForm(widget.NewFormItem(lang.L("Look"), look), widget.NewFormItem(lang.L("Text size"), size)),
+		heading(lang.L("Tell me when a connection")),
+		check(lang.L("is there"), prefTellUp), check(lang.L("drops or fails"), prefTellLost), check(lang.L("asks something"), prefTellAsks),
+		heading(lang.L("This window")), login, wrapped(lang.L("To have a profile connect when the window starts: Edit… → Network → Connect at start.")),
+		widget.NewSeparator(), heading(lang.L("Keys")), u.keyboardHelp(),
 		widget.NewSeparator(), u.about,
+		wrapped(lang.L("Free software under the three-clause BSD licence.")),
 	)))
 }
 
-// applyTheme takes the look that was chosen.
-func (u *UI) applyTheme() {
-	var variant fyne.ThemeVariant
-	switch u.app.Preferences().String(prefTheme) {
-	case "light":
-		variant = theme.VariantLight
-	case "dark":
-		variant = theme.VariantDark
-	default:
-		u.app.Settings().SetTheme(theme.DefaultTheme())
-		return
-	}
-	u.app.Settings().SetTheme(fixed{theme.DefaultTheme(), variant})
-}
-
-// fixed is a theme that stays light or dark.
-type fixed struct {
-	fyne.Theme
-	variant fyne.ThemeVariant
-}
-
-// Color implements fyne.Theme.
-func (f fixed) Color(name fyne.ThemeColorName, _ fyne.ThemeVariant) color.Color {
-	return f.Theme.Color(name, f.variant)
+// heading is a title within a page.
+func heading(text string) *widget.Label {
+	return widget.NewLabelWithStyle(text, fyne.TextAlignLeading, fyne.TextStyle{Bold: true})
 }

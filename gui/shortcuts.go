@@ -37,11 +37,7 @@ func (u *UI) shortcuts() []shortcut {
 		{fyne.KeyDown, "↓", lang.L("The profile below"), func() { u.step(1) }},
 		{fyne.KeyO, "O", lang.L("Import…"), u.pickImport},
 		{fyne.KeyN, "N", lang.L("New profile"), func() { u.edit(nil, "") }},
-		{fyne.KeyE, "E", lang.L("Edit…"), withEntry(func(e *entry) {
-			if p := u.person.find(e.name); e.own && p != nil {
-				u.edit(p, e.name)
-			}
-		})},
+		{fyne.KeyE, "E", lang.L("Edit…"), withEntry(func(e *entry) { u.editEntry(e, "name") })},
 		{fyne.Key1, "1", lang.L("Connections"), page(0)},
 		{fyne.Key2, "2", lang.L("Log"), page(1)},
 		{fyne.Key3, "3", lang.L("Diagnosis"), page(2)},
@@ -59,6 +55,15 @@ func (u *UI) listen(c fyne.Canvas) {
 			}
 		})
 	}
+}
+
+// pasted imports what was copied, where no field takes it.
+func (u *UI) pasted(c fyne.Canvas) {
+	c.AddShortcut(&fyne.ShortcutPaste{}, func(fyne.Shortcut) {
+		if c.Overlays().Top() == nil {
+			u.importCopied()
+		}
+	})
 }
 
 // step selects another profile of the list.

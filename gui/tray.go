@@ -1,6 +1,7 @@
 package gui
 
 import (
+	"context"
 	"strings"
 
 	"fyne.io/fyne/v2"
@@ -89,8 +90,48 @@ func (u *UI) raise() {
 	u.window.RequestFocus()
 }
 
-// Quit ends the program. Connections live on: they are the daemon's.
+// Quit ends the program, and asks what becomes of the person's connections first: they
+// live on in the daemon, but for a demonstration's.
 func (u *UI) Quit() {
+	var names, ids []string
+	for _, e := range u.entries {
+		if e.busy() && e.owner == "" {
+			names, ids = append(names, e.name), append(ids, e.id())
+		}
+	}
+	if len(names) == 0 || u.window == nil || !u.snapshot.Control {
+		u.leave()
+		return
+	}
+	u.raise()
+	values := map[string]any{"Names": strings.Join(names, ", ")}
+	if u.demo != nil {
+		u.offer(lang.L("Quit"), fyne.NewSize(420, 0), wrapped(lang.L("The demonstration ends with this window, and so does the connection: {{.Names}}.", values)), 0,
+			choice{lang.L("Cancel"), nil}, choice{lang.L("Quit"), u.leave})
+		return
+	}
+	u.offer(lang.L("Quit"), fyne.NewSize(460, 0), wrapped(lang.L("Without this window these stay connected: {{.Names}}.", values)), 0,
+		choice{lang.L("Cancel"), nil}, choice{lang.L("Disconnect and quit"), func() { u.leaveDisconnected(ids) }}, choice{lang.L("Quit, stay connected"), u.leave})
+}
+
+// leave ends the program.
+func (u *UI) leave() {
+	if u.window != nil {
+		u.keepSize()
+	}
 	u.Close()
 	u.app.Quit()
+}
+
+// leaveDisconnected ends connections, then the program.
+func (u *UI) leaveDisconnected(ids []string) {
+	u.call(func(ctx context.Context, api *localapi.Client) error {
+		for _, id := range ids {
+			if err := api.Disconnect(ctx, localapi.TunnelRequest{Tunnel: id}); err != nil {
+				return err
+			}
+		}
+		fyne.Do(u.leave)
+		return nil
+	})
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 
-	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/app"
 
 	"postern/client/localapi"
@@ -33,7 +32,7 @@ func main() {
 	u := gui.New(a, localapi.New(*socket))
 	defer u.Close()
 	w.SetContent(u.Content())
-	w.Resize(fyne.NewSize(900, 740))
+	w.Resize(u.Size())
 	u.Attach(w)
 	u.Start()
 	if err := u.Accept(); err != nil {
