@@ -23,7 +23,7 @@ REQUIRE = $(shell [ "$$(id -u)" = 0 ] && packaging/test-deps --check && echo POS
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: dist packages help demo build test fuzz soak bench-connect bench gui pictures lint clean
+.PHONY: dist packages help demo build test fuzz soak bench-connect bench bench-crypto gui pictures lint clean
 .PHONY: tools deps unit cross window peers
 
 help: ## this list
@@ -70,6 +70,10 @@ bench-connect: build ## start to first ping: postern, vpnc and strongSwan, ROUND
 bench: ROUNDS = 7
 bench: tools ## tunnels measured: postern, wireguard-go, vpnc, strongSwan (ROUNDS=7 CANDIDATES= TIER= OUT=docs/bench); needs root
 	@GO='$(GO)' ROUNDS='$(ROUNDS)' CANDIDATES='$(CANDIDATES)' TIER='$(TIER)' OUT='$(OUT)' packaging/bench/run
+
+bench-crypto: ROUNDS = 31
+bench-crypto: tools ## sealing and opening compared with OpenSSL's on one core (ROUNDS=31 OUT=docs/bench); needs a C compiler
+	@GO='$(GO)' ROUNDS='$(ROUNDS)' OUT='$(OUT)' packaging/bench/crypto/run
 
 dist: tools ## dist/: programs for every system, archives, packages, bill of materials, checksums (MINISIGN_KEY=FILE signs them)
 	$(GO) run ./packaging/release -o dist

@@ -55,10 +55,11 @@ var arrows = map[string][]string{
 	"client/concentrator/radiusserver": {"client/concentrator/radius"},
 	"client/interop":                   {},
 
-	"docs":                   {},
-	"packaging/bench":        {},
-	"packaging/bench/tunnel": {"tun", "tun/esp", "tun/esp/lanes"},
-	"packaging/release":      {},
+	"docs":                    {},
+	"packaging/bench":         {"packaging/bench/figures"},
+	"packaging/bench/figures": {},
+	"packaging/bench/tunnel":  {"tun", "tun/esp", "tun/esp/lanes"},
+	"packaging/release":       {},
 
 	"cmd": {},
 	"cmd/postern": {

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"postern/packaging/bench/figures"
 )
 
 func main() {
@@ -56,7 +58,7 @@ func run(ctx context.Context, args []string) error {
 		return errors.New("network namespaces need root; remedy: sudo -v && make bench")
 	}
 	sweep()
-	s := &session{Machine: describeMachine(*commit), Skipped: skipped}
+	s := &session{Machine: figures.Describe(*commit), Skipped: skipped}
 	for _, line := range skipped {
 		fmt.Println("skipped:", line)
 	}
@@ -99,9 +101,9 @@ func publish(s *session, folder string) error {
 		return err
 	}
 	return errors.Join(
-		writeJSON(filepath.Join(folder, "rounds.json"), s),
+		figures.WriteJSON(filepath.Join(folder, "rounds.json"), s),
 		os.WriteFile(filepath.Join(folder, "table.md"), []byte("# What `make bench` measured\n\n"+s.tables()), 0o644),
 		os.WriteFile(filepath.Join(folder, "rates.svg"), []byte(s.picture()), 0o644),
-		mergeRatios(filepath.Join(folder, "ratios.json"), s.ratios()),
+		s.mergeRatios(filepath.Join(folder, "ratios.json")),
 	)
 }

@@ -5,16 +5,16 @@ package main
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
+
+	"postern/packaging/bench/figures"
 )
 
 // A session is everything that one run measured.
 type session struct {
-	Machine    machine
+	Machine    figures.Machine
 	Skipped    []string `json:",omitempty"`
 	Candidates []described
 	Results    []result
@@ -24,36 +24,6 @@ type session struct {
 type described struct {
 	Name, What string
 	Ours       bool
-}
-
-// A machine is what was measured, where and when.
-type machine struct {
-	Commit, Date, CPU, Kernel, Go, Tier string
-	Cores                               int
-}
-
-func describeMachine(commit string) machine {
-	m := machine{
-		Commit: commit, Date: time.Now().UTC().Format("2006-01-02 15:04 MST"), CPU: "unknown",
-		Kernel: commandOutput("uname", "-sr"), Go: commandOutput("go", "env", "GOVERSION"),
-	}
-	text, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(line, ":")
-		switch strings.TrimSpace(name) {
-		case "processor":
-			m.Cores++
-		case "model name":
-			m.CPU = strings.TrimSpace(value)
-		}
-	}
-	return m
-}
-
-// commandOutput is what a command says, in one line; empty when it fails.
-func commandOutput(program string, args ...string) string {
-	out, _ := exec.Command(program, args...).Output()
-	return strings.TrimSpace(string(out))
 }
 
 func loadAverage() float64 {
@@ -99,12 +69,4 @@ func readSession(path string) (*session, error) {
 	}
 	s := new(session)
 	return s, json.Unmarshal(text, s)
-}
-
-func writeJSON(path string, value any) error {
-	text, err := json.MarshalIndent(value, "", "\t")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(text, '\n'), 0o644)
 }

@@ -3,23 +3,22 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
+
+	"postern/packaging/bench/figures"
 )
 
 // tables are all tables, in Markdown.
 func (s *session) tables() string {
 	var b strings.Builder
-	m := s.Machine
 	rounds := 0
 	for _, r := range s.Results {
 		rounds = max(rounds, r.Round)
 	}
-	fmt.Fprintf(&b, "Commit %s, %s; %s, %d cores, %s, %s; tier %s. Rounds: %d. Load average before a candidate %s, steal %s.\n",
-		m.Commit, m.Date, m.CPU, m.Cores, m.Kernel, m.Go, cmp.Or(m.Tier, "unknown"), rounds,
-		s.over("", func(r result) float64 { return r.Load }).text("%.1f"),
-		s.over("", func(r result) float64 { return r.Steal * 100 }).text("%.0f")+" %")
+	fmt.Fprintf(&b, "%s. Rounds: %d. Load average before a candidate %s, steal %s %%.\n", s.Machine, rounds,
+		s.over("", func(r result) float64 { return r.Load }).Text("%.1f"),
+		s.over("", func(r result) float64 { return r.Steal * 100 }).Text("%.0f"))
 	for _, line := range s.Skipped {
 		fmt.Fprintf(&b, "Skipped: %s.\n", line)
 	}
@@ -35,33 +34,14 @@ func (s *session) tables() string {
 }
 
 // over is the spread of a figure over the rounds of one candidate, or of all.
-func (s *session) over(candidate string, of func(result) float64) spread {
+func (s *session) over(candidate string, of func(result) float64) figures.Spread {
 	var values []float64
 	for _, r := range s.Results {
 		if r.Error == "" && (candidate == "" || r.Candidate == candidate) {
 			values = append(values, of(r))
 		}
 	}
-	return spreadOf(values)
-}
-
-// text is "median [least to most]".
-func (p spread) text(format string) string {
-	if p.N == 0 {
-		return "–"
-	}
-	if p.N == 1 {
-		return fmt.Sprintf(format, p.Median)
-	}
-	return fmt.Sprintf(format+" ["+format+"–"+format+"]", p.Median, p.Least, p.Most)
-}
-
-// orDash is the median, or a dash where nothing was measured.
-func (p spread) orDash(format string) string {
-	if p.N == 0 || p.Most == 0 {
-		return "–"
-	}
-	return fmt.Sprintf(format, p.Median)
+	return figures.Of(values)
 }
 
 func (s *session) streamTable(b *strings.Builder) {
@@ -70,7 +50,7 @@ func (s *session) streamTable(b *strings.Builder) {
 		"RSS: of the client.\n\n" +
 		"| candidate | Gbit/s | CPU client | CPU gateway | batch | allocations | RSS, MiB | |\n|---|---|---|---|---|---|---|---|\n")
 	for _, c := range s.Candidates {
-		over := func(of func(result) float64) spread { return s.over(c.Name, of) }
+		over := func(of func(result) float64) figures.Spread { return s.over(c.Name, of) }
 		if over(rate).N == 0 {
 			continue
 		}
@@ -81,9 +61,9 @@ func (s *session) streamTable(b *strings.Builder) {
 			allocs = fmt.Sprintf("%.2f, %.2f", over(func(r result) float64 { return r.Stream.AllocsClient }).Median,
 				over(func(r result) float64 { return r.Stream.AllocsGateway }).Median)
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", c.Name, over(rate).text("%.2f"),
-			over(clientCPU).orDash("%.2f"), over(gateway).orDash("%.2f"), batch, allocs,
-			over(func(r result) float64 { return float64(r.RSS) / 1024 }).orDash("%.0f"), c.What)
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", c.Name, over(rate).Text("%.2f"),
+			over(clientCPU).Short("%.2f"), over(gateway).Short("%.2f"), batch, allocs,
+			over(func(r result) float64 { return float64(r.RSS) / 1024 }).Short("%.0f"), c.What)
 	}
 }
 
@@ -92,24 +72,24 @@ func (s *session) smallTable(b *strings.Builder) {
 		"a second. Pings every 5 ms: mean in ms, with nothing else in the tunnel and beside one TCP flow.\n\n" +
 		"| candidate | 64 B: µs | kpps | 1,200 B: µs | kpps | ping idle | ping loaded |\n|---|---|---|---|---|---|---|\n")
 	for _, c := range s.Candidates {
-		over := func(of func(result) float64) spread { return s.over(c.Name, of) }
+		over := func(of func(result) float64) figures.Spread { return s.over(c.Name, of) }
 		if over(func(r result) float64 { return r.Floods["64"].Delivered }).Median == 0 {
 			continue
 		}
-		kpps := func(size string) spread {
+		kpps := func(size string) figures.Spread {
 			return over(func(r result) float64 { return r.Floods[size].Delivered / floodTime.Seconds() / 1000 })
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", c.Name, over(packetCPU("64")).text("%.2f"), kpps("64").orDash("%.0f"),
-			over(packetCPU("1200")).text("%.2f"), kpps("1200").orDash("%.0f"), over(idlePing).text("%.2f"), over(loadedPing).text("%.2f"))
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", c.Name, over(packetCPU("64")).Text("%.2f"), kpps("64").Short("%.0f"),
+			over(packetCPU("1200")).Text("%.2f"), kpps("1200").Short("%.0f"), over(idlePing).Text("%.2f"), over(loadedPing).Text("%.2f"))
 	}
 }
 
 func (s *session) goalTable(b *strings.Builder) {
 	b.WriteString("\n## Ratios\n\nMedian of the ratios of each round, with least and most. CPU is theirs over ours. Pings are ours over theirs: less is better.\n\n" +
-		"| ratio | measured | floor | goal | reached |\n|---|---|---|---|---|\n")
+		figures.GoalHead)
 	for _, g := range goals {
 		if p := g.spread(s.Results); p.N > 0 {
-			fmt.Fprintf(b, "| `%s` | %s | %v | %v | %s |\n", g.name, p.text("%.2f"), g.floor, g.goal, g.verdict(p.Median))
+			b.WriteString(g.Row(p))
 		}
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
+
+	"postern/packaging/bench/figures"
 )
 
 // The generators of traffic are this program again, in an end of a lab: "bench @ping ADDRESS DURATION".
@@ -119,8 +121,11 @@ func echoes(address string, d time.Duration) (pings, error) {
 	if err := <-failed; err != nil {
 		return pings{}, err
 	}
-	s := spreadOf(times)
-	return pings{Sent: sent, Received: len(times), Mean: meanOf(times), Median: s.Median, Max: s.Most}, nil
+	s, sum := figures.Of(times), 0.0
+	for _, t := range times {
+		sum += t
+	}
+	return pings{Sent: sent, Received: len(times), Mean: sum / float64(max(1, len(times))), Median: s.Median, Max: s.Most}, nil
 }
 
 const floodPort = 7
