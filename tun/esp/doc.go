@@ -23,12 +23,15 @@
 // [Outbound] seals and [Inbound] opens; each holds one direction of one
 // security association and is used by one goroutine at a time. Two values
 // share nothing, so different ones need no lock between them. Neither
-// allocates for a packet, as long as the destination has room.
+// allocates for a packet, as long as the destination has room. Seal and Open
+// take one packet and are made of the standard library alone; SealBatch and
+// OpenBatch take many and do the same, several times as fast.
 //
 //	suite.go     which algorithms there are: names, key lengths, sizes
 //	transform.go the ciphers and MACs themselves  RFC 2405, 2451, 3602, 4106, 2403, 2404, 4868
 //	seal.go      outbound processing              RFC 4303, section 3.3
 //	open.go      inbound processing               RFC 4303, section 3.4
+//	batch.go     both for many packets at once, by the kernels of package lanes
 //	replay.go    the anti-replay window           RFC 4303, section 3.4.3, and RFC 6479
 //	iv.go        initialization vectors           RFC 3602, section 3, and RFC 4106, section 3.1
 //

@@ -2,8 +2,11 @@ package esp
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"testing"
+
+	"postern/tun/esp/lanes"
 )
 
 // FuzzOpen opens arbitrary packets, and authentic packets with an arbitrary
@@ -65,5 +68,36 @@ func FuzzOpen(f *testing.F) {
 		if err == nil && (!bytes.HasPrefix(body, inner) || body[len(body)-1] != next) {
 			t.Fatalf("opened as %x, next %d; body %x", inner, next, body)
 		}
+	})
+}
+
+// FuzzOpenBatch opens a batch of authentic and altered packets at once in every
+// tier, and one by one: both must say the same. The script has 4 octets a packet:
+// which sealed packet it is, what is changed in it (bit 0: an octet, bit 1: the
+// length), and where.
+func FuzzOpenBatch(f *testing.F) {
+	f.Add(uint8(4), uint8(2), []byte("\x00\x00\x00\x00\x01\x01\x00\x05\x01\x00\x00\x00\x02\x02\x00\x20\x00\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, suite, tier uint8, script []byte) {
+		s := suites[int(suite)%len(suites)]
+		useTier(t, lanes.Tier(tier%3))
+		o, in := newPair(t, s)
+		_, reference := newPair(t, s)
+		packets, _ := batchOf(o, 0, 20, 84, 300, 1400, 15, 16, 17)
+		if _, err := o.SealBatch(packets); err != nil {
+			t.Fatal(err)
+		}
+		var batch [][]byte
+		for ; len(script) >= 4 && len(batch) < 64; script = script[4:] {
+			p := bytes.Clone(packets[int(script[0])%len(packets)])
+			at := int(binary.BigEndian.Uint16(script[2:])) % len(p)
+			if script[1]&1 != 0 {
+				p[at] ^= script[1] | 1
+			}
+			if script[1]&2 != 0 {
+				p = p[:at]
+			}
+			batch = append(batch, p[:len(p):len(p)])
+		}
+		compareBatch(t, s, in, reference, batch)
 	})
 }

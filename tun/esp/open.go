@@ -33,18 +33,9 @@ func NewInbound(s Suite, spi uint32, encryptionKey, integrityKey []byte) (*Inbou
 // A packet refused before its ICV was verified leaves the window as it was.
 // Such a packet is untouched, but for AES-GCM's, whose octets may be cleared.
 func (in *Inbound) Open(packet []byte) (inner []byte, next uint8, err error) {
-	encrypted := len(packet) - in.body() - in.icv
-	if encrypted < trailerLen || encrypted%in.block != 0 {
-		return nil, 0, ErrMalformed
+	if err := in.acceptable(packet); err != nil {
+		return nil, 0, err
 	}
-	if binary.BigEndian.Uint32(packet) != in.spi {
-		return nil, 0, ErrSPI
-	}
-	seq := binary.BigEndian.Uint32(packet[4:])
-	if !in.window.fresh(seq) {
-		return nil, 0, ErrReplay
-	}
-
 	iv := packet[headerLen:in.body()]
 	signed, icv := packet[:len(packet)-in.icv], packet[len(packet)-in.icv:]
 	body := signed[in.body():]
@@ -56,13 +47,29 @@ func (in *Inbound) Open(packet []byte) (inner []byte, next uint8, err error) {
 	} else if !in.verify(signed, icv) {
 		return nil, 0, ErrIntegrity
 	}
-	in.window.mark(seq)
+	in.window.mark(binary.BigEndian.Uint32(packet[4:]))
 
 	if in.cbc != nil {
 		in.cbc.SetIV(iv)
 		in.cbc.CryptBlocks(body, body)
 	}
 	return stripTrailer(body)
+}
+
+// acceptable tells why a packet isn't worth verifying: its length, its SPI or its
+// sequence number.
+func (in *Inbound) acceptable(packet []byte) error {
+	encrypted := len(packet) - in.body() - in.icv
+	if encrypted < trailerLen || encrypted%in.block != 0 {
+		return ErrMalformed
+	}
+	if binary.BigEndian.Uint32(packet) != in.spi {
+		return ErrSPI
+	}
+	if !in.window.fresh(binary.BigEndian.Uint32(packet[4:])) {
+		return ErrReplay
+	}
+	return nil
 }
 
 // stripTrailer takes padding, pad length and next header off a decrypted body.

@@ -62,23 +62,15 @@ func (o *Outbound) Seal(dst, inner []byte, next uint8) ([]byte, error) {
 	if o.seq == math.MaxUint32 {
 		return dst, ErrExhausted
 	}
-	o.seq++
-
-	pad := o.padding(len(inner))
-	length := o.body() + len(inner) + pad + trailerLen + o.icv
+	length := o.body() + len(inner) + o.padding(len(inner)) + trailerLen + o.icv
 	begin := len(dst)
 	dst = slices.Grow(dst, length)[:begin+length]
 	packet := dst[begin:]
 	signed := packet[:length-o.icv]
-	body := signed[o.body():]
+	iv, body := signed[headerLen:o.body()], signed[o.body():]
 
 	copy(body, inner)
-	appendTrailer(body[:len(inner)], pad, next)
-	binary.BigEndian.PutUint32(packet, o.spi)
-	binary.BigEndian.PutUint32(packet[4:], o.seq)
-	iv := packet[headerLen:o.body()]
-	o.iv(iv, o.seq)
-
+	o.fill(packet, len(inner), next)
 	if o.aead != nil {
 		o.aead.Seal(body[:0], o.gcmNonce(iv), body, packet[:headerLen])
 		return dst, nil
@@ -89,6 +81,16 @@ func (o *Outbound) Seal(dst, inner []byte, next uint8) ([]byte, error) {
 	}
 	o.sign(signed, packet[len(signed):])
 	return dst, nil
+}
+
+// fill makes a packet that holds its inner one whole, but for encryption and ICV,
+// and gives it the next number.
+func (o *Outbound) fill(packet []byte, inner int, next uint8) {
+	o.seq++
+	binary.BigEndian.PutUint32(packet, o.spi)
+	binary.BigEndian.PutUint32(packet[4:], o.seq)
+	o.iv(packet[headerLen:o.body()], o.seq)
+	appendTrailer(packet[:o.body()+inner], o.padding(inner), next)
 }
 
 // appendTrailer appends padding, pad length and next header to b. "The first

@@ -25,6 +25,8 @@ type association struct {
 	aead cipher.AEAD // nil unless AESGCM16
 	// nonce is AES-GCM's: salt | IV (RFC 4106, section 4).
 	nonce [saltLen + 8]byte
+
+	batch batch
 }
 
 // cbcMode is a CBC mode of crypto/cipher. All of them can be given a new IV, so
@@ -53,6 +55,11 @@ func newAssociation(s Suite, spi uint32, encryptionKey, integrityKey []byte,
 	if s.Encryption == AESGCM16 {
 		return a, a.setGCM(encryptionKey)
 	}
+	batch, err := newBatch(s, encryptionKey, integrityKey)
+	if err != nil {
+		return nil, fmt.Errorf("esp: %v: %w", s, err)
+	}
+	a.batch = batch
 	if s.Integrity != NoIntegrity {
 		a.mac = newMAC(s.Integrity, integrityKey, a.icv)
 	}
