@@ -32,10 +32,10 @@ func hit(f faults.Fault, numbers ...int) weather {
 // Whatever happens to any one datagram, and whichever two are lost, the connection is
 // made within 60 s, in every mode, and nobody is asked twice. Pairs are of all that a
 // connection says undisturbed, and the four datagrams after that, for what was lost is
-// said again.
+// said again. Without POSTERN_PROVE only Main Mode loses pairs.
 func TestEveryFaultIsSurvived(t *testing.T) {
 	dir := weatherDir(t)
-	for _, m := range weatherModes(dir) {
+	for i, m := range weatherModes(dir) {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			undisturbed := inWeather(t, dir, m, survival, calm, nil)
@@ -52,7 +52,7 @@ func TestEveryFaultIsSurvived(t *testing.T) {
 					t.Errorf("%s: asked %d times, %v", name, out.asked, out.err)
 				}
 				if worst = max(worst, out.through); out.through > 10*time.Second {
-					t.Logf("%s: through after %v", name, out.through)
+					t.Logf("%s: through after %v", name, out.through.Round(time.Millisecond))
 					late++
 				}
 			}
@@ -61,7 +61,7 @@ func TestEveryFaultIsSurvived(t *testing.T) {
 					try(fmt.Sprintf("datagram %d %s", k, name), hit(faults.Single[name], k))
 				}
 			}
-			for a := 1; a <= n+4; a++ {
+			for a := 1; a <= n+4 && (proving || i == 0); a++ {
 				for b := a + 1; b <= n+4; b++ {
 					try(fmt.Sprintf("datagrams %d and %d dropped", a, b), hit(faults.Drop, a, b))
 				}
