@@ -18,7 +18,8 @@ const module = "postern"
 var arrows = map[string][]string{
 	"ike/isakmp":             {},
 	"tun/esp/lanes":          {},
-	"tun/hostnet":            {},
+	"tun/hostnet":            {"tun/hostnet/hostcmd"},
+	"tun/hostnet/hostcmd":    {},
 	"tun/proxy":              {},
 	"tun/tuntest":            {},
 	"tun/faults":             {},

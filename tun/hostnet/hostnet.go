@@ -14,6 +14,7 @@
 //	update_linux.go Update, SetGateway, SetMTU: the difference between what is and what shall be
 //	link_linux.go, route_linux.go                         steps over netlink
 //	dns_linux.go, resolved_, resolvconf_, resolvfile_     steps for the resolver
+//	hostnet_commands.go, commands_darwin.go, commands_windows.go   macOS and Windows, by package hostcmd
 //
 // Beside that stand two things with lives of their own. [Protect] is the kill switch, which outlives tunnel and process:
 //
