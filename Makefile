@@ -69,11 +69,11 @@ bench-connect: build ## start to first ping: postern, vpnc and strongSwan, ROUND
 
 bench: ROUNDS = 7
 bench: tools ## tunnels measured: postern, wireguard-go, vpnc, strongSwan (ROUNDS=7 CANDIDATES= TIER= OUT=docs/bench); needs root
-	@GO='$(GO)' ROUNDS='$(ROUNDS)' CANDIDATES='$(CANDIDATES)' TIER='$(TIER)' OUT='$(OUT)' packaging/bench/run
+	@exec env GO='$(GO)' ROUNDS='$(ROUNDS)' CANDIDATES='$(CANDIDATES)' TIER='$(TIER)' OUT='$(OUT)' packaging/bench/run
 
 bench-crypto: ROUNDS = 31
 bench-crypto: tools ## sealing and opening compared with OpenSSL's on one core (ROUNDS=31 OUT=docs/bench); needs a C compiler
-	@GO='$(GO)' ROUNDS='$(ROUNDS)' OUT='$(OUT)' packaging/bench/crypto/run
+	@exec env GO='$(GO)' ROUNDS='$(ROUNDS)' OUT='$(OUT)' packaging/bench/crypto/run
 
 dist: tools ## dist/: programs for every system, archives, packages, bill of materials, checksums (MINISIGN_KEY=FILE signs them)
 	$(GO) run ./packaging/release -o dist

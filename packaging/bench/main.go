@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -100,10 +101,25 @@ func publish(s *session, folder string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	return errors.Join(
+	err := errors.Join(
 		figures.WriteJSON(filepath.Join(folder, "rounds.json"), s),
 		os.WriteFile(filepath.Join(folder, "table.md"), []byte("# What `make bench` measured\n\n"+s.tables()), 0o644),
 		os.WriteFile(filepath.Join(folder, "rates.svg"), []byte(s.picture()), 0o644),
 		s.mergeRatios(filepath.Join(folder, "ratios.json")),
 	)
+	giveBack(folder)
+	return err
+}
+
+// giveBack makes what was written the property of the person behind sudo.
+func giveBack(folder string) {
+	uid, errUser := strconv.Atoi(os.Getenv("SUDO_UID"))
+	gid, errGroup := strconv.Atoi(os.Getenv("SUDO_GID"))
+	if errUser != nil || errGroup != nil {
+		return
+	}
+	written, _ := filepath.Glob(filepath.Join(folder, "*"))
+	for _, path := range append(written, folder) {
+		_ = os.Lchown(path, uid, gid)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -20,7 +21,7 @@ type Machine struct {
 func Describe(commit string) Machine {
 	m := Machine{
 		Commit: cmp.Or(commit, "unknown"), Date: time.Now().UTC().Format("2006-01-02 15:04 MST"),
-		Kernel: commandOutput("uname", "-sr"), Go: commandOutput("go", "env", "GOVERSION"),
+		Kernel: commandOutput("uname", "-sr"), Go: runtime.Version(),
 	}
 	text, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(text)) {
