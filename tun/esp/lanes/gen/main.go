@@ -24,6 +24,7 @@ var kernels = []struct {
 	{"sha1", sha1},
 	{"sha256", sha256},
 	{"aes", aes},
+	{"des", desWide},
 }
 
 func main() {

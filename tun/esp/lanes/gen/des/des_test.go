@@ -36,16 +36,18 @@ func TestCircuits(t *testing.T) {
 	}
 }
 
-func TestSource(t *testing.T) {
-	want, err := Source()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile("../../des_boxes.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Error("des_boxes.go isn't what Source returns: go generate ./tun/esp/lanes")
+func TestSources(t *testing.T) {
+	for name, source := range Sources {
+		want, err := source()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s isn't what its source returns: go generate ./tun/esp/lanes", name)
+		}
 	}
 }

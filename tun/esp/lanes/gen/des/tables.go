@@ -80,3 +80,11 @@ func Output(b, i int) int {
 	}
 	panic("des: P is a permutation")
 }
+
+// Initial returns which bit of a block, from 0, is bit i of L and R together: the
+// initial permutation IP of FIPS 46-3. Its rows begin with the bits 58, 60, 62,
+// 64, 57, 59, 61 and 63, and each goes back by 8.
+func Initial(i int) int {
+	first := [8]int{58, 60, 62, 64, 57, 59, 61, 63}[i/8]
+	return first - 8*(i%8) - 1
+}

@@ -1,4 +1,4 @@
-// Boxes writes des_boxes.go of package lanes.
+// Boxes writes the Go files of package lanes that follow from the tables of DES.
 package main
 
 import (
@@ -12,13 +12,15 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	out := flag.String("out", "..", "folder to write to")
+	to := flag.String("to", "..", "folder to write to")
 	flag.Parse()
-	text, err := des.Source()
-	if err == nil {
-		err = os.WriteFile(filepath.Join(*out, "des_boxes.go"), text, 0o644)
-	}
-	if err != nil {
-		log.Fatalf("boxes: %v", err)
+	for name, source := range des.Sources {
+		text, err := source()
+		if err == nil {
+			err = os.WriteFile(filepath.Join(*to, name), text, 0o644)
+		}
+		if err != nil {
+			log.Fatalf("boxes: %s: %v", name, err)
+		}
 	}
 }
