@@ -13,6 +13,8 @@ type Outgoing struct {
 	Payloads  []isakmp.Payload // HASH first in phase 2; the bodies aren't the callee's to write into
 	Clear     bool             // it goes in clear although there are keys
 
+	// Plain, if not nil, makes of the encoded payloads what is encrypted or goes in clear.
+	Plain func(payloads []byte) []byte
 	// Datagrams, if not nil, makes of the message's datagrams those that go out,
 	// whenever it is sent or repeated.
 	Datagrams func([][]byte) [][]byte
@@ -29,18 +31,24 @@ func (o *Outgoing) Rehash() {
 	o.Payloads[0].Body = o.hash(isakmp.AppendPayloads(nil, o.Payloads[1:]))
 }
 
+// Hash is HASH(1) or HASH(2) of what stands behind it in the message; nil where there is
+// neither.
+func (o *Outgoing) Hash(rest []byte) []byte {
+	if o.hash == nil {
+		return nil
+	}
+	return o.hash(rest)
+}
+
 // altered shows the next message to Config.Alter.
-func (x *exchange) altered(h *isakmp.Header, payloads []isakmp.Payload) (_ []isakmp.Payload, clear bool) {
-	x.datagrams = nil
+func (x *exchange) altered(payloads []isakmp.Payload) *Outgoing {
 	if x.link.alter == nil {
-		return payloads, false
+		return &Outgoing{Payloads: payloads}
 	}
 	o := &Outgoing{
 		Exchange: x.typ, MessageID: x.msgID, Number: x.count + 1, hash: x.hash,
 		Payloads: append([]isakmp.Payload(nil), payloads...),
 	}
 	x.link.alter(o)
-	h.Flags |= o.Flags
-	x.datagrams = o.Datagrams
-	return o.Payloads, o.Clear
+	return o
 }

@@ -49,6 +49,48 @@ func TestAlter(t *testing.T) {
 	})
 }
 
+// Plain has the last word about what is encrypted.
+func TestAlterPlain(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		turned := 0
+		r.b.Alter = func(o *ike.Outgoing) {
+			if turned == 0 && o.Exchange == isakmp.ExchangeTransaction {
+				o.Plain = func(b []byte) []byte {
+					turned++
+					b[len(b)-1] ^= 1 // of ATTR
+					m, err := isakmp.ParseMessage(isakmp.Header{NextPayload: isakmp.PayloadHash}, b)
+					if err != nil {
+						t.Fatal(err)
+					}
+					copy(m.Payloads[0].Body, o.Hash(m.After(0)))
+					return b
+				}
+			}
+		}
+		a, _ := r.connect()
+		c := isakmp.Configuration{Type: isakmp.CfgSet, Attributes: []isakmp.Attribute{isakmp.TV(isakmp.AttrXAuthStatus, 0)}}
+		answer, err := a.Transact(t.Context(), c)
+		if err != nil || turned != 1 || answer.Attributes[0].Value[1] != 1 {
+			t.Errorf("%v, %v, changed %d times", answer, err, turned)
+		}
+	})
+}
+
+// A message that nothing is left of is one block of zeros.
+func TestAlterToNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.a.Alter = func(o *ike.Outgoing) {
+			if o.Exchange == isakmp.ExchangeQuick && o.Number == 3 {
+				o.Payloads = nil
+			}
+		}
+		a, _ := r.connect()
+		if _, err := a.Quick(t.Context(), child()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Datagrams stands between a message and the wire each time that it is sent.
 func TestAlterDatagrams(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {

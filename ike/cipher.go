@@ -33,11 +33,11 @@ func findCipher(c isakmp.Cipher, bits int) (pc phase1Cipher, keyLen int, err err
 	return phase1Cipher{}, 0, fmt.Errorf("cipher %v with a key of %d bits isn't supported", c, bits)
 }
 
-// encrypt returns plain, filled with zeros to whole blocks, encrypted, and its
-// last block: the IV of the next message (RFC 2409, appendix B).
+// encrypt returns plain, filled with zeros to whole blocks, one at least, encrypted,
+// and its last block: the IV of the next message (RFC 2409, appendix B).
 func (k *keys) encrypt(iv, plain []byte) (sealed, nextIV []byte) {
 	n := k.cipher.BlockSize()
-	sealed = make([]byte, (len(plain)+n-1)/n*n)
+	sealed = make([]byte, max((len(plain)+n-1)/n, 1)*n)
 	copy(sealed, plain)
 	cipher.NewCBCEncrypter(k.cipher, iv).CryptBlocks(sealed, sealed)
 	return sealed, sealed[len(sealed)-n:]

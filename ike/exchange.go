@@ -300,12 +300,17 @@ func (x *exchange) transmit(payloads []isakmp.Payload) error {
 		InitiatorCookie: x.link.ckyI, ResponderCookie: x.link.ckyR,
 		Version: isakmp.Version, Exchange: x.typ, MessageID: x.msgID,
 	}
-	payloads, clear := x.altered(&h, payloads)
+	o := x.altered(payloads)
+	payloads, x.datagrams = o.Payloads, o.Datagrams
+	h.Flags |= o.Flags
 	if len(payloads) > 0 {
 		h.NextPayload = payloads[0].Type
 	}
 	body := isakmp.AppendPayloads(nil, payloads)
-	if x.keys != nil && !clear {
+	if o.Plain != nil {
+		body = o.Plain(body)
+	}
+	if x.keys != nil && !o.Clear {
 		h.Flags |= isakmp.FlagEncryption
 		body, x.iv = x.keys.encrypt(x.iv, body)
 	}

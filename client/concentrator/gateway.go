@@ -77,8 +77,8 @@ type Gateway struct {
 	clients sync.WaitGroup // goroutines that belong to clients
 
 	failures failures
-	hinted   atomic.Int64 // when the latest hint went out, in Unix nanoseconds
-	impaired atomic.Pointer[[]string]
+	hinted   atomic.Int64                  // when the latest hint went out, in Unix nanoseconds
+	impaired atomic.Pointer[func() *havoc] // what misbehaves for a client
 
 	mu       sync.Mutex // guards what follows, and the fields of sessions and children
 	sessions map[string]*session
@@ -87,7 +87,8 @@ type Gateway struct {
 
 // New opens everything a gateway needs. Serve makes it answer.
 func New(cfg *Config, o Options) (*Gateway, error) {
-	if _, err := newHavoc(o.Impair); err != nil {
+	havoc, err := impairing(o.Impair)
+	if err != nil {
 		return nil, err
 	}
 	s := newSockets()
@@ -109,6 +110,7 @@ func New(cfg *Config, o Options) (*Gateway, error) {
 	}
 	g := newGateway(cfg, o, ike.NewRouter(s.sendIKE), s.sendESP, dev)
 	g.addr, g.sockets, g.net = addr, s, stack
+	g.impaired.Store(&havoc)
 	if len(s.raw) == 0 {
 		g.nat = ike.NATForce
 	}
@@ -127,7 +129,6 @@ func newGateway(cfg *Config, o Options, r *ike.Router, sendESP func([][]byte, ik
 		cfg: cfg, log: o.Log, verify: o.Verify, keylog: o.KeyLog, router: r, sendESP: sendESP, tunnel: tun.New(dev),
 		served: make(chan struct{}), sessions: make(map[string]*session), leases: newLeases(cfg),
 	}
-	g.impaired.Store(&o.Impair)
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}

@@ -58,13 +58,14 @@ erin  Config=staff SharedKey="erin's key"
 
 // lab is a gateway in virtual time, with clients beside it.
 type lab struct {
-	t    *testing.T
-	pipe *iketest.Pipe
-	g    *Gateway
-	dev  *tuntest.Device // behind the gateway
-	log  *slog.Logger
-	ask  prompt.Func              // the clients' users; nil: nobody can be asked
-	sent atomic.Pointer[ike.Path] // where the gateway's latest ESP went
+	t     *testing.T
+	pipe  *iketest.Pipe
+	g     *Gateway
+	dev   *tuntest.Device // behind the gateway
+	log   *slog.Logger
+	alter func(*ike.Outgoing)      // what clients send; nil: as it is
+	ask   prompt.Func              // the clients' users; nil: nobody can be asked
+	sent  atomic.Pointer[ike.Path] // where the gateway's latest ESP went
 
 	mu      sync.Mutex
 	clients []*dialer
@@ -73,12 +74,16 @@ type lab struct {
 // newLab makes a gateway. It is called in a bubble.
 func newLab(t *testing.T, conf string) *lab {
 	t.Helper()
+	return newLabLogged(t, conf, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})))
+}
+
+func newLabLogged(t *testing.T, conf string, log *slog.Logger) *lab {
+	t.Helper()
 	cfg, err := ParseConfig([]byte(conf), "test.conf")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{t: t, pipe: iketest.NewPipe(), dev: tuntest.New(1400)}
-	l.log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	l := &lab{t: t, pipe: iketest.NewPipe(), dev: tuntest.New(1400), log: log}
 	l.g = newGateway(cfg, Options{Log: l.log.With("end", "gateway")}, l.pipe.B, l.deliver, l.dev)
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
@@ -143,10 +148,13 @@ func (l *lab) dial(w who) (*dialer, error) {
 	cfg := ike.Config{
 		Mode: w.mode, Proposals: l.g.cfg.Protection, Secret: []byte(w.key), Lifetime: time.Hour,
 		Identity: isakmp.ID{Type: isakmp.IDKeyID, Data: []byte(w.id)}, InitialContact: w.contact,
-		Transaction: d.login.Handle, Log: l.log.With("end", "client"),
+		Transaction: d.login.Handle, Log: l.log.With("end", "client"), Alter: l.alter,
 		Deleted: func(_ *ike.SA, m isakmp.Delete) {
 			for _, spi := range spisOf(m) {
-				d.gone <- spi
+				select {
+				case d.gone <- spi:
+				default: // an SA's owner must not wait
+				}
 			}
 		},
 	}

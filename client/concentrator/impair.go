@@ -26,6 +26,7 @@ func Impairments() []Impairment { return slices.Clone(impairments) }
 
 // havoc is what the impairments in force do to one client.
 type havoc struct {
+	names []string
 	alter []func(*ike.Outgoing)
 	meet  []func(*ike.Config)                      // before phase 1
 	login []func(context.Context, *ike.SA) error   // after it, before the question for a user
@@ -35,16 +36,27 @@ type havoc struct {
 // Impair puts impairments into force for clients that come from now on, in the place of
 // those that were. No names: it behaves.
 func (g *Gateway) Impair(names ...string) error {
-	if _, err := newHavoc(names); err != nil {
-		return err
+	havoc, err := impairing(names)
+	if err == nil {
+		g.impaired.Store(&havoc)
 	}
-	g.impaired.Store(&names)
-	return nil
+	return err
+}
+
+// impairing is what makes each client's havoc.
+func impairing(names []string) (func() *havoc, error) {
+	if _, err := newHavoc(names); err != nil {
+		return nil, err
+	}
+	return func() *havoc {
+		h, _ := newHavoc(names)
+		return h
+	}, nil
 }
 
 // newHavoc makes the state that a client's impairments need.
 func newHavoc(names []string) (*havoc, error) {
-	h := &havoc{}
+	h := &havoc{names: names}
 	for _, name := range names {
 		known := slices.IndexFunc(impairments, func(i Impairment) bool {
 			_, takes := strings.CutSuffix(i.Name, "N")
@@ -67,16 +79,15 @@ func newHavoc(names []string) (*havoc, error) {
 
 // impair makes a client's phase 1 what it shall be.
 func (c *client) impair(cfg *ike.Config) {
-	names := c.g.impaired.Load()
-	if names == nil || len(*names) == 0 {
+	havoc := c.g.impaired.Load()
+	if havoc == nil {
 		return
 	}
-	h, err := newHavoc(*names)
-	if err != nil {
-		return // Impair has looked at the names
-	}
+	h := (*havoc)()
 	c.havoc = h
-	c.g.log.Warn("misbehaving on purpose", "impairments", strings.Join(*names, ", "))
+	if len(h.names) > 0 {
+		c.g.log.Warn("misbehaving on purpose", "impairments", strings.Join(h.names, ", "))
+	}
 	for _, meet := range h.meet {
 		meet(cfg)
 	}

@@ -45,7 +45,7 @@ func (l *lab) stamped(w who) (*dialer, *stamp.Client, error) {
 	c := stamp.NewClient(stamp.ClientConfig{Required: true, User: w.id, Log: l.log})
 	cfg := ike.Config{
 		Mode: w.mode, Proposals: l.g.cfg.Protection, Secret: []byte(w.key), Lifetime: time.Hour,
-		Identity: isakmp.ID{Type: isakmp.IDKeyID, Data: []byte(w.id)}, Log: l.log.With("end", "client"),
+		Identity: isakmp.ID{Type: isakmp.IDKeyID, Data: []byte(w.id)}, Log: l.log.With("end", "client"), Alter: l.alter,
 	}
 	c.Configure(&cfg)
 	var err error
