@@ -3,8 +3,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"html"
+	"math"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +30,9 @@ func (s *session) picture() string {
 			rows = append(rows, c)
 		}
 	}
+	slices.SortStableFunc(rows, func(a, b described) int {
+		return cmp.Compare(s.over(b.Name, rate).Median, s.over(a.Name, rate).Median)
+	})
 	width, height := labelWidth+2*(panelWidth+valueWidth), top+len(rows)*rowHeight+30
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" font-family="system-ui, sans-serif" font-size="12">
@@ -43,24 +49,29 @@ text { fill: #24292f } .soft { fill: #57606a } .ours { fill: #2f7fd0 } .other { 
 		y := top + i*rowHeight
 		text(&b, 8, y+barHeight-2, "", c.Name)
 	}
-	s.panel(&b, rows, labelWidth, rate)
-	s.panel(&b, rows, labelWidth+panelWidth+valueWidth, bothCPU)
+	s.panel(&b, rows, labelWidth, rate, math.Inf(1))
+	s.panel(&b, rows, labelWidth+panelWidth+valueWidth, bothCPU, longestCPU)
 	m := s.Machine
 	text(&b, 8, height-8, "soft", fmt.Sprintf("%s, %s; %s, %d cores, %s", m.Commit, m.Date, m.CPU, m.Cores, m.Kernel))
 	b.WriteString("</svg>\n")
 	return b.String()
 }
 
-// panel draws one bar a row; the longest reaches the panel's end.
-func (s *session) panel(b *strings.Builder, rows []described, x int, of func(result) float64) {
+// longestCPU is where bars of CPU end, so that the short ones can be told from each other: the figure behind them says
+// how long they would be.
+const longestCPU = 30
+
+// panel draws one bar a row; the longest reaches the panel's end, as do those beyond the limit.
+func (s *session) panel(b *strings.Builder, rows []described, x int, of func(result) float64, limit float64) {
 	longest := 0.0
 	for _, c := range rows {
 		longest = max(longest, s.over(c.Name, of).Most)
 	}
+	longest = min(longest, limit)
 	if longest == 0 {
 		return
 	}
-	scaled := func(v float64) float64 { return v / longest * panelWidth }
+	scaled := func(v float64) float64 { return min(1, v/longest) * panelWidth }
 	for i, c := range rows {
 		p, y := s.over(c.Name, of), top+i*rowHeight
 		if p.Median == 0 {
@@ -73,7 +84,11 @@ func (s *session) panel(b *strings.Builder, rows []described, x int, of func(res
 		fmt.Fprintf(b, `<rect class="%s" x="%d" y="%d" width="%.1f" height="%d"/>`+"\n", class, x, y, scaled(p.Median), barHeight)
 		fmt.Fprintf(b, `<line class="spread" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`+"\n",
 			float64(x)+scaled(p.Least), float64(x)+scaled(p.Most), y+barHeight/2, y+barHeight/2)
-		text(b, x+int(scaled(p.Most))+6, y+barHeight-2, "soft", fmt.Sprintf("%.2f", p.Median))
+		figure := fmt.Sprintf("%.2f", p.Median)
+		if p.Median > limit {
+			figure = "» " + figure
+		}
+		text(b, x+int(scaled(p.Most))+6, y+barHeight-2, "soft", figure)
 	}
 }
 
