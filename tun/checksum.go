@@ -1,17 +1,36 @@
 package tun
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // sum adds b, taken as 16-bit words with a zero octet at an odd end, to a sum
-// that isn't folded yet (RFC 1071).
+// that isn't folded yet (RFC 1071). Sums are below 2^33 each, so that a few of them
+// can be added. Words of 64 bits with their carries make the same sum as those of 16
+// (section 2).
 func sum(s uint64, b []byte) uint64 {
-	for ; len(b) >= 2; b = b[2:] {
-		s += uint64(binary.BigEndian.Uint16(b))
+	var carry uint64
+	for ; len(b) >= 64; b = b[64:] {
+		w := (*[64]byte)(b)
+		s, carry = bits.Add64(s, binary.BigEndian.Uint64(w[0:]), carry)
+		s, carry = bits.Add64(s, binary.BigEndian.Uint64(w[8:]), carry)
+		s, carry = bits.Add64(s, binary.BigEndian.Uint64(w[16:]), carry)
+		s, carry = bits.Add64(s, binary.BigEndian.Uint64(w[24:]), carry)
+		s, carry = bits.Add64(s, binary.BigEndian.Uint64(w[32:]), carry)
+		s, carry = bits.Add64(s, binary.BigEndian.Uint64(w[40:]), carry)
+		s, carry = bits.Add64(s, binary.BigEndian.Uint64(w[48:]), carry)
+		s, carry = bits.Add64(s, binary.BigEndian.Uint64(w[56:]), carry)
 	}
-	if len(b) == 1 {
-		s += uint64(b[0]) << 8
+	for ; len(b) >= 8; b = b[8:] {
+		s, carry = bits.Add64(s, binary.BigEndian.Uint64(b), carry)
 	}
-	return s
+	var last [8]byte
+	copy(last[:], b)
+	s, carry = bits.Add64(s, binary.BigEndian.Uint64(last[:]), carry)
+	s, carry = bits.Add64(s, 0, carry)
+	s += carry
+	return s>>32 + s&0xffffffff
 }
 
 // fold makes a one's complement sum of 16 bits.

@@ -1,6 +1,7 @@
 package tun
 
 import (
+	"errors"
 	"fmt"
 
 	wgtun "golang.zx2c4.com/wireguard/tun"
@@ -16,9 +17,13 @@ func OpenTUN(name string, mtu int) (Device, error) {
 	if name == "" {
 		name = anyName
 	}
-	dev, err := wgtun.CreateTUN(name, mtu)
+	dev, err := createTUN(name, mtu)
 	if err != nil {
 		return nil, fmt.Errorf("tun: making the device %s: %w%s", name, err, remedy(err))
 	}
 	return dev, nil
 }
+
+// errPacket is a device's for a packet that was lost: it isn't what its header says, or
+// is larger than the buffers. The device goes on.
+var errPacket = errors.New("tun: the device gave no packet that fits")

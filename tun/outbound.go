@@ -60,6 +60,9 @@ func (t *Tunnel) Serve() error {
 		switch {
 		case err == nil, errors.Is(err, wgtun.ErrTooManySegments): // the rest of the batch is lost, the device isn't
 			failures = 0
+		case err == errPacket:
+			failures = 0
+			t.outbound.traffic.drop(malformed, 1)
 		case t.closed.Load():
 			return nil
 		case errors.Is(err, os.ErrClosed), failures == readFailures:

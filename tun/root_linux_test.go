@@ -83,9 +83,20 @@ func up(name string, addresses ...string) error {
 	return netlink.LinkSetUp(link)
 }
 
-// TestTUN moves UDP and TCP between the kernel's stack behind a TUN device and a
-// netstack at the other end of the tunnel.
+// TestTUN moves TCP between the kernel's stack behind a TUN device and a netstack at the
+// other end of the tunnel, whatever the kernel can do.
 func TestTUN(t *testing.T) {
+	for name, missing := range map[string][]*bool{
+		"all": nil, "no USO": {&haveUSO}, "no TSO": {&haveTSO}, "no header": {&haveVnetHeader},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lacking(t, missing...)
+			testTUN(t)
+		})
+	}
+}
+
+func testTUN(t *testing.T) {
 	inNamespace(t, func() {
 		dev, err := OpenTUN("", 1400)
 		if err != nil {
