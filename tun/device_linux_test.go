@@ -15,7 +15,7 @@ import (
 )
 
 // openDevice opens one in the calling thread's namespace, with 10.9.0.1/24 and fd00::1/64.
-func openDevice(t testing.TB) *device {
+func openDevice(t *testing.T) *device {
 	t.Helper()
 	dev, err := OpenTUN("", 1400)
 	if err == nil {
