@@ -1,8 +1,6 @@
 package localapi
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"net"
 
@@ -11,7 +9,7 @@ import (
 
 // peer says who made a connection: the user of the process at the pipe's other end.
 // Chosen here: UID is 0 for the system and for administrators with their rights on,
-// else four octets of the SID's SHA-256, so that no two users of a machine share it.
+// else the number of the user's SID. Groups are those in force.
 func peer(c net.Conn) (Caller, error) {
 	pipe, ok := c.(interface{ Fd() uintptr })
 	if !ok {
@@ -37,8 +35,14 @@ func peer(c net.Conn) (Caller, error) {
 	}
 	caller := Caller{PID: int32(pid)}
 	if !token.IsElevated() && !u.User.Sid.IsWellKnown(windows.WinLocalSystemSid) {
-		sum := sha256.Sum256([]byte(u.User.Sid.String()))
-		caller.UID = max(1, binary.BigEndian.Uint32(sum[:]))
+		caller.UID = number(u.User.Sid.String())
+	}
+	if groups, err := token.GetTokenGroups(); err == nil {
+		for _, g := range groups.AllGroups() {
+			if g.Attributes&windows.SE_GROUP_ENABLED != 0 && g.Attributes&windows.SE_GROUP_USE_FOR_DENY_ONLY == 0 {
+				caller.GIDs = append(caller.GIDs, number(g.Sid.String()))
+			}
+		}
 	}
 	caller.Name = u.User.Sid.String()
 	if account, domain, _, err := u.User.Sid.LookupAccount(""); err == nil {

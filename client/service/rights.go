@@ -138,6 +138,5 @@ func groupID(group string) (uint32, bool) {
 	if err != nil {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(g.Gid, 10, 32)
-	return uint32(n), err == nil
+	return localapi.GroupNumber(g.Gid)
 }

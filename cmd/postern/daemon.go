@@ -15,6 +15,7 @@ import (
 
 	"postern/client"
 	"postern/client/localapi"
+	"postern/client/profile"
 	"postern/client/service"
 )
 
@@ -62,7 +63,7 @@ back, HUP has it read the system profiles anew (with --user: ends it).`,
 	fs.BoolVar(&f.demo, "demo", false, "serve only you, with an embedded gateway and a profile for each way to log in")
 	fs.StringVar(&f.group, "group", localapi.Group, "whose members control connections beside root: a group's name or number")
 	fs.StringVar(&f.hooks, "hooks", "", "a folder of programs to run as vpnc-script would be, such as /etc/postern/hooks.d (default: none are run)")
-	fs.StringVar(&f.profiles, "profiles", "/etc/postern/profiles.d", "the folder of system profiles")
+	fs.StringVar(&f.profiles, "profiles", profile.SystemFolder(), "the folder of system profiles")
 	fs.StringVar(&f.stateDir, "state-dir", "", "where to note what must be put back after a crash, and gateways that were trusted at first sight (default $STATE_DIRECTORY, else /var/lib/postern; with --user $XDG_STATE_HOME/postern)")
 	return cmd
 }
@@ -147,7 +148,7 @@ func (f *daemonFlags) config() service.Config {
 }
 
 // signals turns what the daemon is told into the end of a context, and into requests to
-// read the profiles anew.
+// read the profiles anew. stop is called when the daemon has ended.
 func (f *daemonFlags) signals() (ended context.Context, reload <-chan struct{}, stop func()) {
 	ended, end := context.WithCancel(context.Background())
 	again := make(chan struct{}, 1)
@@ -165,7 +166,8 @@ func (f *daemonFlags) signals() (ended context.Context, reload <-chan struct{}, 
 			}
 		}
 	}()
-	return ended, again, func() { signal.Stop(signals); close(signals); end() }
+	over := underManager(end)
+	return ended, again, func() { signal.Stop(signals); close(signals); end(); over() }
 }
 
 // serve waits for the end: a signal, or a listener that failed.

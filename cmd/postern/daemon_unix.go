@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -97,6 +98,9 @@ func inherited() (all []net.Listener, err error) {
 	}
 	return all, nil
 }
+
+// underManager does nothing: service managers send signals here.
+func underManager(context.CancelFunc) (over func()) { return func() {} }
 
 // isReload says whether a signal means to read the profiles anew.
 func isReload(s os.Signal) bool { return s == syscall.SIGHUP }

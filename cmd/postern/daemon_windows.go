@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"net"
 	"os"
 	"time"
+
+	"golang.org/x/sys/windows/svc"
 
 	"postern/client/localapi"
 )
@@ -28,6 +31,56 @@ func (f *daemonFlags) listen() (all []net.Listener, where string, err error) {
 		return nil, "", err
 	}
 	return []net.Listener{l}, path, nil
+}
+
+// serviceName is what the service is called in the machine's list of services.
+const serviceName = "postern"
+
+// underManager tells the service manager, if that started this process, that the service
+// runs, and ends it when the manager says so or the machine shuts down. over is called
+// when it has ended, and comes back when the manager knows.
+func underManager(end context.CancelFunc) (over func()) {
+	if is, err := svc.IsWindowsService(); err != nil || !is {
+		return func() {}
+	}
+	ended, told := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(told)
+		if svc.Run(serviceName, managed{end, ended}) != nil {
+			end() // nobody could stop it later
+		}
+	}()
+	return func() {
+		close(ended)
+		<-told
+	}
+}
+
+// managed answers the service manager.
+type managed struct {
+	end   context.CancelFunc
+	ended <-chan struct{}
+}
+
+// Execute reports what the service is at, until it has ended (svc.Handler).
+func (m managed) Execute(_ []string, requests <-chan svc.ChangeRequest, status chan<- svc.Status) (bool, uint32) {
+	now := svc.Status{State: svc.Running, Accepts: svc.AcceptStop | svc.AcceptShutdown}
+	status <- now
+	for {
+		select {
+		case <-m.ended:
+			return false, 0
+		case r := <-requests:
+			switch r.Cmd {
+			case svc.Interrogate:
+				status <- now
+			case svc.Stop, svc.Shutdown:
+				now = svc.Status{State: svc.StopPending, WaitHint: 60_000} // connections say goodbye; milliseconds
+				status <- now
+				m.end()
+			}
+		}
+	}
 }
 
 func isReload(os.Signal) bool { return false }

@@ -195,7 +195,7 @@ func stateDir(rootless bool) string {
 		}
 		return filepath.Join(state, "postern")
 	}
-	return "/var/lib/postern"
+	return profile.StateFolder()
 }
 
 // signalled is why a run ends: the signal.
