@@ -47,7 +47,7 @@ func startDemo(ctx context.Context, out io.Writer) (*demoWorld, error) {
 		{authXAuth, []string{"demo", "demo-password"}, "demo: nothing, all is stored\n  demo-password: the password " + demoPassword},
 		{authRADIUS, []string{"demo-radius"}, "demo-radius: an answer to the RADIUS server's question: " + firstConcentrator},
 		{authSecurID, []string{"demo-securid"}, "demo-securid: a passcode, which is the PIN 1234 and a tokencode behind it; then a new PIN, the next tokencode"},
-		{authSTAMP, []string{"demo-stamp"}, "demo-stamp: the same, in the VPN 5000's own exchanges"},
+		{authSTAMP, []string{"demo-stamp"}, "demo-stamp: as demo-securid, in the VPN 5000's own exchanges: a passcode, which is the PIN 1234 and a tokencode behind it; then a new PIN, the next tokencode"},
 	} {
 		fmt.Fprintln(out, " ", way.hint)
 		if err := d.add(ctx, way.kind, way.names, out); err != nil {
