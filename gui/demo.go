@@ -21,7 +21,7 @@ import (
 type demo struct {
 	process *exec.Cmd
 	folder  string // of its socket
-	heard   func(line string)
+	heard   func() // it said something
 	ended   chan struct{}
 
 	mu   sync.Mutex
@@ -40,9 +40,8 @@ func (d *demo) Write(b []byte) (int, error) {
 		}
 	}
 	d.last = d.last[max(len(d.last)-demoLines, 0):]
-	text := strings.Join(d.last, "\n")
 	d.mu.Unlock()
-	d.heard(text)
+	d.heard()
 	return len(b), nil
 }
 
@@ -62,10 +61,10 @@ func (u *UI) startDemo() {
 		return
 	}
 	u.notice.demo.Disable()
-	heard := func(text string) {
+	heard := func() {
 		fyne.Do(func() {
 			if u.ctx.Err() == nil {
-				u.notice.hear(text)
+				u.notice.tellDemo()
 			}
 		})
 	}
@@ -88,7 +87,7 @@ func (u *UI) startDemo() {
 }
 
 // newDemo starts postern daemon --user --demo.
-func newDemo(heard func(string)) (*demo, error) {
+func newDemo(heard func()) (*demo, error) {
 	program, err := command()
 	if err != nil {
 		return nil, err

@@ -31,8 +31,8 @@ func details(s localapi.Status) (all []detail) {
 		return t.Local().Format(time.DateTime)
 	}
 	if i := s.IKE; i != nil {
-		add(lang.L("Phase 1"), i.Mode+" Mode, "+cipher(i.Proposal))
-		add(lang.L("Authentication"), i.Authentication)
+		add(lang.L("Phase 1"), i.Mode+", "+cipher(i.Proposal))
+		add(lang.L("Authentication"), authWords(i.Authentication))
 		add(lang.L("It calls itself"), i.Peer)
 		add(lang.L("Maker"), strings.Join(i.Vendors, ", "))
 		add(lang.L("Behind a NAT"), natWords(i.NAT))
@@ -43,7 +43,7 @@ func details(s localapi.Status) (all []detail) {
 		}
 	}
 	for _, sa := range s.SAs {
-		add(lang.L("Phase 2"), fmt.Sprintf("%s\n%s → %s\nSPI %s, %s", cipher(sa.Suite), sa.Local, sa.Remote, sa.Inbound, sa.Outbound))
+		add(lang.L("Phase 2"), fmt.Sprintf("%s\n%s – %s\nSPI %s, %s", cipher(sa.Suite), sa.Local, sa.Remote, sa.Inbound, sa.Outbound))
 		add(lang.L("Phase 2 since"), day(sa.Since))
 		add(lang.L("Phase 2 until"), day(sa.Expires))
 	}
@@ -61,6 +61,23 @@ func details(s localapi.Status) (all []detail) {
 		}
 	}
 	return all
+}
+
+// authWords is a phase 1 authentication method in words, with its name.
+func authWords(method string) string {
+	words := ""
+	switch {
+	case strings.Contains(method, "PreShared"), strings.Contains(method, "PSK"):
+		words = lang.L("a key that both ends share")
+	case strings.Contains(method, "Hybrid"):
+		words = lang.L("a certificate of the gateway's")
+	case method != "":
+		words = lang.L("certificates or keys of both ends")
+	}
+	if strings.HasPrefix(method, "XAUTH") || strings.HasPrefix(method, "Hybrid") {
+		words += lang.L(", and a user")
+	}
+	return words + " (" + method + ")"
 }
 
 // natWords says who is behind a NAT.

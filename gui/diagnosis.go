@@ -123,7 +123,7 @@ func (p *diagnosisPage) show(found []finding, more string) {
 		p.text += strings.TrimSpace(fmt.Sprintf("%-7s %s: %s", f.verdict, f.title, f.text)) + "\n"
 		rows := container.NewVBox(title, text)
 		if f.advice != "" {
-			advice := widget.NewLabel("→ " + f.advice)
+			advice := widget.NewLabel(f.advice)
 			advice.Wrapping, advice.Selectable, advice.Importance = fyne.TextWrapWord, true, widget.HighImportance
 			rows.Add(advice)
 			p.text += "        → " + f.advice + "\n"

@@ -23,13 +23,14 @@ type editor struct {
 	base   *profile.Profile
 	// managed is what the administrator wrote, of a profile that they manage; nil: it is
 	// the person's own.
-	managed *profile.Profile
-	inputs  []*input
-	fault   *widget.Label
-	weak    *widget.Label
-	save    *keyButton
-	tabs    *container.AppTabs
-	dialog  *dialog.CustomDialog
+	managed    *profile.Profile
+	modeChosen bool // the mode isn't the default any more
+	inputs     []*input
+	fault      *widget.Label
+	weak       *widget.Label
+	save       *keyButton
+	tabs       *container.AppTabs
+	dialog     *dialog.CustomDialog
 }
 
 // input is one field of the form.
@@ -157,7 +158,10 @@ func (e *editor) newInput(f profileField, value string, page int) *input {
 			entry = newSecretEntry(e.close)
 		}
 		entry.SetText(value)
-		entry.OnChanged = func(string) { e.check() }
+		entry.OnChanged = func(string) {
+			e.followGroup(f.key)
+			e.check()
+		}
 		in.focus, in.object, in.get = entry, entry, func() string { return entry.Text }
 		if f.kind == asFile {
 			open := widget.NewButtonWithIcon("", theme.FolderOpenIcon(), func() { e.pick(entry) })
@@ -173,6 +177,21 @@ func (e *editor) newInput(f profileField, value string, page int) *input {
 	}
 	e.inputs = append(e.inputs, in)
 	return in
+}
+
+// followGroup chooses Aggressive Mode in a new profile when a group is typed: Main Mode
+// with a group's key can't name the group (RFC 2409, section 5.4). What the person chose
+// stays.
+func (e *editor) followGroup(key string) {
+	if key != "identity" || e.before != "" || e.modeChosen {
+		return
+	}
+	for _, in := range e.inputs {
+		if s, ok := in.focus.(*widget.Select); ok && in.key == "mode" && s.Selected == string(profile.MainMode) {
+			e.modeChosen = true
+			s.SetSelected(string(profile.AggressiveMode))
+		}
+	}
 }
 
 // lockOf says who locked a key; "": nobody.

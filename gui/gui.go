@@ -113,7 +113,7 @@ func (u *UI) Content() fyne.CanvasObject {
 func (u *UI) Attach(w fyne.Window) {
 	u.window = w
 	u.applyTheme()
-	u.listen(w.Canvas())
+	w.SetMainMenu(u.menu(w.Canvas()))
 	u.pasted(w.Canvas())
 	w.SetOnDropped(func(_ fyne.Position, uris []fyne.URI) {
 		var paths []string

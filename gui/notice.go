@@ -41,13 +41,21 @@ func (n *notice) show() {
 			text += "\n" + r.Try
 		}
 	}
+	n.tellDemo()
 	setHidden(n.demo, n.ui.offline == nil)
 	setText(n.message, text)
 	setHidden(n.box, text == "")
 }
 
-// hear shows what the demonstration says.
-func (n *notice) hear(text string) {
+// tellDemo shows what the demonstration says of the selected profile: what to type.
+func (n *notice) tellDemo() {
+	text := ""
+	if e := n.ui.entry(); e != nil && e.demo {
+		text = n.ui.demo.hint(e.name)
+	}
+	if text != "" {
+		text = lang.L("In this demonstration {{.Name}} takes:", map[string]any{"Name": n.ui.entry().name}) + "\n" + text
+	}
 	setText(n.said, text)
 	setHidden(n.hint, text == "")
 }

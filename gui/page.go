@@ -22,7 +22,12 @@ const prefPage = "page"
 
 // askPage asks which page behind the gateway to open: a tunnel without a device is for
 // programs that are told of its proxy, and a browser isn't.
-func (u *UI) askPage(t *localapi.TunnelStatus) {
+func (u *UI) askPage() {
+	e := u.entry()
+	if e == nil || e.tunnel == nil || e.tunnel.Tunnel == nil || e.tunnel.Tunnel.Proxy == "" {
+		return
+	}
+	t := e.tunnel.Tunnel
 	proxy, at := t.Proxy, newTextEntry(nil)
 	at.SetText(u.app.Preferences().String(prefPage))
 	if len(t.DNS) > 0 && (at.Text == "" || u.snapshot.Mode == localapi.ModeDemo) {

@@ -46,8 +46,8 @@ func newSettings(u *UI) fyne.CanvasObject {
 	return container.NewVScroll(container.NewPadded(container.NewVBox(
 		widget.NewForm(widget.NewFormItem(lang.L("Look"), look), widget.NewFormItem(lang.L("Text size"), size)),
 		heading(lang.L("Tell me when a connection")),
-		check(lang.L("is there"), prefTellUp), check(lang.L("drops or fails"), prefTellLost), check(lang.L("asks something"), prefTellAsks),
-		heading(lang.L("This window")), login, wrapped(lang.L("To have a profile connect when the window starts: Edit… → Network → Connect at start.")),
+		check(lang.L("is up"), prefTellUp), check(lang.L("drops or fails"), prefTellLost), check(lang.L("asks something"), prefTellAsks),
+		heading(lang.L("This window")), login, wrapped(lang.L("To have a profile connect when the window starts: Edit…, page Network, Connect at start.")),
 		widget.NewSeparator(), heading(lang.L("Keys")), u.keyboardHelp(),
 		widget.NewSeparator(), u.about,
 		wrapped(lang.L("Free software under the three-clause BSD licence.")),
