@@ -1,6 +1,7 @@
 package esp
 
 import (
+	"bytes"
 	"crypto/cipher"
 	"encoding/binary"
 	"fmt"
@@ -80,13 +81,10 @@ func stripTrailer(body []byte) (inner []byte, next uint8, err error) {
 	if pad > end {
 		return nil, 0, ErrPadding
 	}
-	inner = body[:end-pad]
-	for i, b := range body[end-pad : end] {
-		if b != byte(i+1) {
-			return nil, 0, ErrPadding
-		}
+	if !bytes.Equal(body[end-pad:end], monotonic[:pad]) {
+		return nil, 0, ErrPadding
 	}
-	return inner, next, nil
+	return body[:end-pad], next, nil
 }
 
 // Suite returns the suite the association was made with.

@@ -93,13 +93,19 @@ func (o *Outbound) fill(packet []byte, inner int, next uint8) {
 	appendTrailer(packet[:o.body()+inner], o.padding(inner), next)
 }
 
-// appendTrailer appends padding, pad length and next header to b. "The first
-// padding byte appended to the plaintext is numbered 1" (RFC 4303, section 2.4).
-func appendTrailer(b []byte, pad int, next uint8) []byte {
-	for i := range pad {
-		b = append(b, byte(i+1))
+// monotonic is the padding. "The first padding byte appended to the plaintext is
+// numbered 1, with subsequent padding bytes making up a monotonically increasing
+// sequence" (RFC 4303, section 2.4).
+var monotonic = func() (b [255]byte) {
+	for i := range b {
+		b[i] = byte(i + 1)
 	}
-	return append(b, byte(pad), next)
+	return b
+}()
+
+// appendTrailer appends padding, pad length and next header to b.
+func appendTrailer(b []byte, pad int, next uint8) []byte {
+	return append(append(b, monotonic[:pad]...), byte(pad), next)
 }
 
 // Suite returns the suite the association was made with.

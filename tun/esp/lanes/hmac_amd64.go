@@ -3,6 +3,8 @@ package lanes
 import (
 	"crypto"
 	"encoding/binary"
+	"math"
+	"math/bits"
 )
 
 // hashBlock is the block of MD5, SHA-1 and SHA-256 in octets.
@@ -43,35 +45,36 @@ var laneHashes = map[Tier]map[crypto.Hash]*laneHash{
 	},
 }
 
-// laneHMAC is HMAC (RFC 2104) in lanes: a message a lane.
+// laneHMAC is HMAC (RFC 2104) in lanes. A lane takes a message's whole blocks, then
+// its tail, and is free for the next message. The outer hashes of as many
+// messages as there are lanes are made together.
 type laneHMAC struct {
 	*laneHash
-	inner, outer [8]uint32 // the states after the first block: key and pad
-	scalar       *scalarHMAC
+	inner  [8]uint32     // the state after the block of key and ipad
+	outer  [8][16]uint32 // that of key and opad, in all lanes
+	scalar *scalarHMAC
 
-	// of the call of Sum that is under way
 	state [8][16]uint32
 	data  [16]*byte
 	lane  [16]hmacLane
+
+	waiting    int         // how many messages wait for their outer hash
+	sums       [16][]byte  // where it goes
+	digests    [16]hmacEnd // the inner hash's value, with padding
+	ends       [16]*byte   // each of digests
+	outerState [8][16]uint32
 }
 
 // hmacLane is how far a lane is with its message.
 type hmacLane struct {
-	message Message
-	stage   stage
-	rest    []byte // whole blocks to be hashed in this stage
-	buffer  [2 * hashBlock]byte
+	rest    []byte // whole blocks to be hashed: the message's or the tail; none: idle
+	message *Message
+	inTail  bool
+	tail    hmacEnd
 }
 
-// stage is a part of HMAC.
-type stage uint8
-
-const (
-	idle  stage = iota // no message
-	body               // the message's whole blocks
-	tail               // what is left of it, and the padding: one or two blocks
-	outer              // the inner hash's value, and the padding: one block
-)
+// hmacEnd is the last block of a hash, or the last two, with padding.
+type hmacEnd [2 * hashBlock]byte
 
 // fastHMAC returns HMAC in the lanes of the tier, or nil when it has none.
 func fastHMAC(h crypto.Hash, key []byte) MAC {
@@ -86,25 +89,33 @@ func fastHMAC(h crypto.Hash, key []byte) MAC {
 		key = long.Sum(nil)
 	}
 	m.inner = m.keyed(key, 0x36)
-	m.outer = m.keyed(key, 0x5c)
+	for w, word := range m.keyed(key, 0x5c) {
+		for i := range m.outer[w] {
+			m.outer[w][i] = word
+		}
+	}
+	for i := range m.digests {
+		m.pad(&m.digests[i], h.Size(), hashBlock+h.Size())
+		m.ends[i] = &m.digests[i][0]
+	}
 	return m
 }
 
 // keyed returns the state after the block of key and pad.
 func (m *laneHMAC) keyed(key []byte, pad byte) (state [8]uint32) {
-	block := m.lane[0].buffer[:hashBlock]
+	block := m.lane[0].tail[:hashBlock]
 	for i := range block {
 		block[i] = pad
 	}
 	for i, k := range key {
 		block[i] ^= k
 	}
-	for i := range m.lanes {
+	for i := range m.data {
 		m.data[i] = &block[0]
 	}
-	var initial [8]uint32
-	copy(initial[:], m.initial)
-	m.set(0, &initial)
+	for w, word := range m.initial {
+		m.state[w][0] = word
+	}
 	m.compress(&m.state, &m.data, 1)
 	for w := range m.initial {
 		state[w] = m.state[w][0]
@@ -113,8 +124,7 @@ func (m *laneHMAC) keyed(key []byte, pad byte) (state [8]uint32) {
 	return state
 }
 
-// Sum has the blocks of a message follow one another in a lane; a lane that is
-// through takes the next message.
+// Sum gives each message to the next lane that is free.
 func (m *laneHMAC) Sum(messages []Message) {
 	if n := len(messages) % m.lanes; n < m.worth {
 		m.scalar.Sum(messages[len(messages)-n:])
@@ -122,23 +132,26 @@ func (m *laneHMAC) Sum(messages []Message) {
 	}
 	for {
 		for i := range m.lanes {
-			if m.lane[i].stage == idle && len(messages) > 0 {
-				m.begin(i, messages[0])
+			if len(m.lane[i].rest) == 0 && len(messages) > 0 {
+				m.begin(i, &messages[0])
 				messages = messages[1:]
 			}
 		}
 		if !m.run() {
-			return
+			break
 		}
 	}
+	m.finish()
 }
 
 // begin gives lane i a message.
-func (m *laneHMAC) begin(i int, message Message) {
+func (m *laneHMAC) begin(i int, message *Message) {
+	for w := range m.state {
+		m.state[w][i] = m.inner[w]
+	}
 	l := &m.lane[i]
-	l.message, l.stage = message, body
-	l.rest = message.Data[:len(message.Data)/hashBlock*hashBlock]
-	m.set(i, &m.inner)
+	l.message, l.inTail = message, false
+	l.rest = message.Data[:len(message.Data)&^(hashBlock-1)]
 	if len(l.rest) == 0 {
 		m.advance(i)
 	}
@@ -147,88 +160,94 @@ func (m *laneHMAC) begin(i int, message Message) {
 // run hashes as many blocks as every busy lane has. It returns false when none
 // is busy.
 func (m *laneHMAC) run() bool {
-	blocks := 0
-	var some *byte
+	least, some, busy := math.MaxInt, 0, 0
 	for i := range m.lanes {
-		if l := &m.lane[i]; l.stage != idle {
-			m.data[i] = &l.rest[0]
-			if n := len(l.rest) / hashBlock; some == nil || n < blocks {
-				blocks, some = n, m.data[i]
-			}
+		if rest := m.lane[i].rest; len(rest) > 0 {
+			m.data[i] = &rest[0]
+			least, some = min(least, len(rest)), i
+			busy++
 		}
 	}
-	if some == nil {
+	if busy == 0 {
 		return false
 	}
 	for i := range m.lanes {
-		if m.lane[i].stage == idle {
-			m.data[i] = some // hashed for nothing
+		if busy < m.lanes && len(m.lane[i].rest) == 0 {
+			m.data[i] = m.data[some] // hashed for nothing
 		}
 	}
-	m.compress(&m.state, &m.data, blocks)
+	m.compress(&m.state, &m.data, least/hashBlock)
 	for i := range m.lanes {
-		if l := &m.lane[i]; l.stage != idle {
-			if l.rest = l.rest[blocks*hashBlock:]; len(l.rest) == 0 {
-				m.advance(i)
-			}
+		l := &m.lane[i]
+		if len(l.rest) == 0 {
+			continue
+		}
+		if l.rest = l.rest[least:]; len(l.rest) == 0 {
+			m.advance(i)
 		}
 	}
 	return true
 }
 
-// advance takes a lane whose stage is over to the next one.
+// advance takes lane i from its message to the tail, and from there to the outer
+// hash.
 func (m *laneHMAC) advance(i int) {
 	l := &m.lane[i]
-	switch l.stage {
-	case body:
+	if !l.inTail {
 		data := l.message.Data
-		n := copy(l.buffer[:], data[len(data)/hashBlock*hashBlock:])
-		l.rest = m.pad(l.buffer[:], n, hashBlock+len(data))
-		l.stage = tail
-	case tail:
-		m.digest(i, l.buffer[:])
-		l.rest = m.pad(l.buffer[:], 4*len(m.initial), hashBlock+4*len(m.initial))
-		m.set(i, &m.outer)
-		l.stage = outer
-	case outer:
-		m.digest(i, l.buffer[:])
-		copy(l.message.Sum, l.buffer[:4*len(m.initial)])
-		l.message, l.rest, l.stage = Message{}, nil, idle
+		l.tail = hmacEnd{}
+		n := copy(l.tail[:], data[len(data)&^(hashBlock-1):])
+		l.rest, l.inTail = m.pad(&l.tail, n, hashBlock+len(data)), true
+		return
+	}
+	m.digest(&m.state, i, &m.digests[m.waiting])
+	m.sums[m.waiting] = l.message.Sum
+	l.message, l.rest = nil, nil
+	if m.waiting++; m.waiting == m.lanes {
+		m.finish()
 	}
 }
 
-// pad appends the padding to the first n octets of b for a hash over length
-// octets, and returns one or two blocks (RFC 1321, sections 3.1 and 3.2; FIPS
-// 180-4, section 5.1.1).
-func (m *laneHMAC) pad(b []byte, n, length int) []byte {
-	b[n] = 0x80
-	end := hashBlock
+// finish makes the outer hashes of the messages that wait for them.
+func (m *laneHMAC) finish() {
+	if m.waiting == 0 {
+		return
+	}
+	m.outerState = m.outer
+	m.compress(&m.outerState, &m.ends, 1)
+	var sum hmacEnd
+	for i, to := range m.sums[:m.waiting] {
+		m.digest(&m.outerState, i, &sum)
+		copy(to, sum[:4*len(m.initial)])
+	}
+	clear(m.sums[:m.waiting])
+	m.waiting = 0
+}
+
+// pad appends the padding to the first n octets of e, the others being zero, for
+// a hash over length octets, and returns one or two blocks (RFC 1321, sections
+// 3.1 and 3.2; FIPS 180-4, section 5.1.1).
+func (m *laneHMAC) pad(e *hmacEnd, n, length int) []byte {
+	e[n] = 0x80
+	b := e[:hashBlock]
 	if n+1+8 > hashBlock {
-		end = 2 * hashBlock
+		b = e[:]
 	}
-	clear(b[n+1 : end])
 	if m.bigEndian {
-		binary.BigEndian.PutUint64(b[end-8:], uint64(length)*8)
+		binary.BigEndian.PutUint64(b[len(b)-8:], uint64(length)*8)
 	} else {
-		binary.LittleEndian.PutUint64(b[end-8:], uint64(length)*8)
+		binary.LittleEndian.PutUint64(b[len(b)-8:], uint64(length)*8)
 	}
-	return b[:end]
+	return b
 }
 
-// set puts a state into lane i.
-func (m *laneHMAC) set(i int, state *[8]uint32) {
-	for w := range m.initial {
-		m.state[w][i] = state[w]
-	}
-}
-
-// digest writes the hash's value in lane i to b.
-func (m *laneHMAC) digest(i int, b []byte) {
-	for w := range m.initial {
+// digest writes the hash's value in lane i to e.
+func (m *laneHMAC) digest(state *[8][16]uint32, i int, e *hmacEnd) {
+	for w := range len(m.initial) {
+		word := state[w&7][i&15]
 		if m.bigEndian {
-			binary.BigEndian.PutUint32(b[4*w:], m.state[w][i])
-		} else {
-			binary.LittleEndian.PutUint32(b[4*w:], m.state[w][i])
+			word = bits.ReverseBytes32(word)
 		}
+		binary.LittleEndian.PutUint32(e[4*(w&7):], word)
 	}
 }

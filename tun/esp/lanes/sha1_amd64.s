@@ -396,10 +396,9 @@ block:
 	VPSRLD       $0x02, Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VMOVDQU      416(SP), Y3
-	VMOVDQU      256(SP), Y6
-	VPXOR        Y3, Y6, Y3
-	VPXOR        64(SP), Y3, Y3
 	VPXOR        (SP), Y3, Y3
+	VPXOR        256(SP), Y3, Y3
+	VPXOR        64(SP), Y3, Y3
 	VPSLLD       $0x01, Y3, Y6
 	VPSRLD       $0x1f, Y3, Y3
 	VPOR         Y3, Y6, Y6
@@ -419,10 +418,9 @@ block:
 	VPSRLD       $0x02, Y2, Y2
 	VPOR         Y2, Y3, Y3
 	VMOVDQU      448(SP), Y2
-	VMOVDQU      288(SP), Y6
-	VPXOR        Y2, Y6, Y2
-	VPXOR        96(SP), Y2, Y2
 	VPXOR        32(SP), Y2, Y2
+	VPXOR        288(SP), Y2, Y2
+	VPXOR        96(SP), Y2, Y2
 	VPSLLD       $0x01, Y2, Y6
 	VPSRLD       $0x1f, Y2, Y2
 	VPOR         Y2, Y6, Y6
@@ -442,10 +440,9 @@ block:
 	VPSRLD       $0x02, Y5, Y5
 	VPOR         Y5, Y2, Y2
 	VMOVDQU      480(SP), Y5
-	VMOVDQU      320(SP), Y6
-	VPXOR        Y5, Y6, Y5
-	VPXOR        128(SP), Y5, Y5
 	VPXOR        64(SP), Y5, Y5
+	VPXOR        320(SP), Y5, Y5
+	VPXOR        128(SP), Y5, Y5
 	VPSLLD       $0x01, Y5, Y6
 	VPSRLD       $0x1f, Y5, Y5
 	VPOR         Y5, Y6, Y6
@@ -465,10 +462,9 @@ block:
 	VPSRLD       $0x02, Y1, Y1
 	VPOR         Y1, Y5, Y5
 	VMOVDQU      (SP), Y1
-	VMOVDQU      352(SP), Y6
-	VPXOR        Y1, Y6, Y1
-	VPXOR        160(SP), Y1, Y1
 	VPXOR        96(SP), Y1, Y1
+	VPXOR        352(SP), Y1, Y1
+	VPXOR        160(SP), Y1, Y1
 	VPSLLD       $0x01, Y1, Y6
 	VPSRLD       $0x1f, Y1, Y1
 	VPOR         Y1, Y6, Y6
@@ -488,10 +484,9 @@ block:
 	VPSRLD       $0x02, Y0, Y0
 	VPOR         Y0, Y1, Y1
 	VMOVDQU      32(SP), Y0
-	VMOVDQU      384(SP), Y6
-	VPXOR        Y0, Y6, Y0
-	VPXOR        192(SP), Y0, Y0
 	VPXOR        128(SP), Y0, Y0
+	VPXOR        384(SP), Y0, Y0
+	VPXOR        192(SP), Y0, Y0
 	VPSLLD       $0x01, Y0, Y6
 	VPSRLD       $0x1f, Y0, Y0
 	VPOR         Y0, Y6, Y6
@@ -510,10 +505,9 @@ block:
 	VPSRLD       $0x02, Y4, Y4
 	VPOR         Y4, Y0, Y0
 	VMOVDQU      64(SP), Y4
-	VMOVDQU      416(SP), Y6
-	VPXOR        Y4, Y6, Y4
-	VPXOR        224(SP), Y4, Y4
 	VPXOR        160(SP), Y4, Y4
+	VPXOR        416(SP), Y4, Y4
+	VPXOR        224(SP), Y4, Y4
 	VPSLLD       $0x01, Y4, Y6
 	VPSRLD       $0x1f, Y4, Y4
 	VPOR         Y4, Y6, Y6
@@ -532,10 +526,9 @@ block:
 	VPSRLD       $0x02, Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VMOVDQU      96(SP), Y3
-	VMOVDQU      448(SP), Y6
-	VPXOR        Y3, Y6, Y3
-	VPXOR        256(SP), Y3, Y3
 	VPXOR        192(SP), Y3, Y3
+	VPXOR        448(SP), Y3, Y3
+	VPXOR        256(SP), Y3, Y3
 	VPSLLD       $0x01, Y3, Y6
 	VPSRLD       $0x1f, Y3, Y3
 	VPOR         Y3, Y6, Y6
@@ -554,10 +547,9 @@ block:
 	VPSRLD       $0x02, Y2, Y2
 	VPOR         Y2, Y3, Y3
 	VMOVDQU      128(SP), Y2
-	VMOVDQU      480(SP), Y6
-	VPXOR        Y2, Y6, Y2
-	VPXOR        288(SP), Y2, Y2
 	VPXOR        224(SP), Y2, Y2
+	VPXOR        480(SP), Y2, Y2
+	VPXOR        288(SP), Y2, Y2
 	VPSLLD       $0x01, Y2, Y6
 	VPSRLD       $0x1f, Y2, Y2
 	VPOR         Y2, Y6, Y6
@@ -576,10 +568,9 @@ block:
 	VPSRLD       $0x02, Y5, Y5
 	VPOR         Y5, Y2, Y2
 	VMOVDQU      160(SP), Y5
-	VMOVDQU      (SP), Y6
-	VPXOR        Y5, Y6, Y5
-	VPXOR        320(SP), Y5, Y5
 	VPXOR        256(SP), Y5, Y5
+	VPXOR        (SP), Y5, Y5
+	VPXOR        320(SP), Y5, Y5
 	VPSLLD       $0x01, Y5, Y6
 	VPSRLD       $0x1f, Y5, Y5
 	VPOR         Y5, Y6, Y6
@@ -598,10 +589,9 @@ block:
 	VPSRLD       $0x02, Y1, Y1
 	VPOR         Y1, Y5, Y5
 	VMOVDQU      192(SP), Y1
-	VMOVDQU      32(SP), Y6
-	VPXOR        Y1, Y6, Y1
-	VPXOR        352(SP), Y1, Y1
 	VPXOR        288(SP), Y1, Y1
+	VPXOR        32(SP), Y1, Y1
+	VPXOR        352(SP), Y1, Y1
 	VPSLLD       $0x01, Y1, Y6
 	VPSRLD       $0x1f, Y1, Y1
 	VPOR         Y1, Y6, Y6
@@ -620,10 +610,9 @@ block:
 	VPSRLD       $0x02, Y0, Y0
 	VPOR         Y0, Y1, Y1
 	VMOVDQU      224(SP), Y0
-	VMOVDQU      64(SP), Y6
-	VPXOR        Y0, Y6, Y0
-	VPXOR        384(SP), Y0, Y0
 	VPXOR        320(SP), Y0, Y0
+	VPXOR        64(SP), Y0, Y0
+	VPXOR        384(SP), Y0, Y0
 	VPSLLD       $0x01, Y0, Y6
 	VPSRLD       $0x1f, Y0, Y0
 	VPOR         Y0, Y6, Y6
@@ -642,10 +631,9 @@ block:
 	VPSRLD       $0x02, Y4, Y4
 	VPOR         Y4, Y0, Y0
 	VMOVDQU      256(SP), Y4
-	VMOVDQU      96(SP), Y6
-	VPXOR        Y4, Y6, Y4
-	VPXOR        416(SP), Y4, Y4
 	VPXOR        352(SP), Y4, Y4
+	VPXOR        96(SP), Y4, Y4
+	VPXOR        416(SP), Y4, Y4
 	VPSLLD       $0x01, Y4, Y6
 	VPSRLD       $0x1f, Y4, Y4
 	VPOR         Y4, Y6, Y6
@@ -664,10 +652,9 @@ block:
 	VPSRLD       $0x02, Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VMOVDQU      288(SP), Y3
-	VMOVDQU      128(SP), Y6
-	VPXOR        Y3, Y6, Y3
-	VPXOR        448(SP), Y3, Y3
 	VPXOR        384(SP), Y3, Y3
+	VPXOR        128(SP), Y3, Y3
+	VPXOR        448(SP), Y3, Y3
 	VPSLLD       $0x01, Y3, Y6
 	VPSRLD       $0x1f, Y3, Y3
 	VPOR         Y3, Y6, Y6
@@ -686,10 +673,9 @@ block:
 	VPSRLD       $0x02, Y2, Y2
 	VPOR         Y2, Y3, Y3
 	VMOVDQU      320(SP), Y2
-	VMOVDQU      160(SP), Y6
-	VPXOR        Y2, Y6, Y2
-	VPXOR        480(SP), Y2, Y2
 	VPXOR        416(SP), Y2, Y2
+	VPXOR        160(SP), Y2, Y2
+	VPXOR        480(SP), Y2, Y2
 	VPSLLD       $0x01, Y2, Y6
 	VPSRLD       $0x1f, Y2, Y2
 	VPOR         Y2, Y6, Y6
@@ -708,10 +694,9 @@ block:
 	VPSRLD       $0x02, Y5, Y5
 	VPOR         Y5, Y2, Y2
 	VMOVDQU      352(SP), Y5
-	VMOVDQU      192(SP), Y6
-	VPXOR        Y5, Y6, Y5
-	VPXOR        (SP), Y5, Y5
 	VPXOR        448(SP), Y5, Y5
+	VPXOR        192(SP), Y5, Y5
+	VPXOR        (SP), Y5, Y5
 	VPSLLD       $0x01, Y5, Y6
 	VPSRLD       $0x1f, Y5, Y5
 	VPOR         Y5, Y6, Y6
@@ -730,10 +715,9 @@ block:
 	VPSRLD       $0x02, Y1, Y1
 	VPOR         Y1, Y5, Y5
 	VMOVDQU      384(SP), Y1
-	VMOVDQU      224(SP), Y6
-	VPXOR        Y1, Y6, Y1
-	VPXOR        32(SP), Y1, Y1
 	VPXOR        480(SP), Y1, Y1
+	VPXOR        224(SP), Y1, Y1
+	VPXOR        32(SP), Y1, Y1
 	VPSLLD       $0x01, Y1, Y6
 	VPSRLD       $0x1f, Y1, Y1
 	VPOR         Y1, Y6, Y6
@@ -752,10 +736,9 @@ block:
 	VPSRLD       $0x02, Y0, Y0
 	VPOR         Y0, Y1, Y1
 	VMOVDQU      416(SP), Y0
-	VMOVDQU      256(SP), Y6
-	VPXOR        Y0, Y6, Y0
-	VPXOR        64(SP), Y0, Y0
 	VPXOR        (SP), Y0, Y0
+	VPXOR        256(SP), Y0, Y0
+	VPXOR        64(SP), Y0, Y0
 	VPSLLD       $0x01, Y0, Y6
 	VPSRLD       $0x1f, Y0, Y0
 	VPOR         Y0, Y6, Y6
@@ -774,10 +757,9 @@ block:
 	VPSRLD       $0x02, Y4, Y4
 	VPOR         Y4, Y0, Y0
 	VMOVDQU      448(SP), Y4
-	VMOVDQU      288(SP), Y6
-	VPXOR        Y4, Y6, Y4
-	VPXOR        96(SP), Y4, Y4
 	VPXOR        32(SP), Y4, Y4
+	VPXOR        288(SP), Y4, Y4
+	VPXOR        96(SP), Y4, Y4
 	VPSLLD       $0x01, Y4, Y6
 	VPSRLD       $0x1f, Y4, Y4
 	VPOR         Y4, Y6, Y6
@@ -796,10 +778,9 @@ block:
 	VPSRLD       $0x02, Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VMOVDQU      480(SP), Y3
-	VMOVDQU      320(SP), Y6
-	VPXOR        Y3, Y6, Y3
-	VPXOR        128(SP), Y3, Y3
 	VPXOR        64(SP), Y3, Y3
+	VPXOR        320(SP), Y3, Y3
+	VPXOR        128(SP), Y3, Y3
 	VPSLLD       $0x01, Y3, Y6
 	VPSRLD       $0x1f, Y3, Y3
 	VPOR         Y3, Y6, Y6
@@ -818,10 +799,9 @@ block:
 	VPSRLD       $0x02, Y2, Y2
 	VPOR         Y2, Y3, Y3
 	VMOVDQU      (SP), Y2
-	VMOVDQU      352(SP), Y6
-	VPXOR        Y2, Y6, Y2
-	VPXOR        160(SP), Y2, Y2
 	VPXOR        96(SP), Y2, Y2
+	VPXOR        352(SP), Y2, Y2
+	VPXOR        160(SP), Y2, Y2
 	VPSLLD       $0x01, Y2, Y6
 	VPSRLD       $0x1f, Y2, Y2
 	VPOR         Y2, Y6, Y6
@@ -840,10 +820,9 @@ block:
 	VPSRLD       $0x02, Y5, Y5
 	VPOR         Y5, Y2, Y2
 	VMOVDQU      32(SP), Y5
-	VMOVDQU      384(SP), Y6
-	VPXOR        Y5, Y6, Y5
-	VPXOR        192(SP), Y5, Y5
 	VPXOR        128(SP), Y5, Y5
+	VPXOR        384(SP), Y5, Y5
+	VPXOR        192(SP), Y5, Y5
 	VPSLLD       $0x01, Y5, Y6
 	VPSRLD       $0x1f, Y5, Y5
 	VPOR         Y5, Y6, Y6
@@ -862,10 +841,9 @@ block:
 	VPSRLD       $0x02, Y1, Y1
 	VPOR         Y1, Y5, Y5
 	VMOVDQU      64(SP), Y1
-	VMOVDQU      416(SP), Y6
-	VPXOR        Y1, Y6, Y1
-	VPXOR        224(SP), Y1, Y1
 	VPXOR        160(SP), Y1, Y1
+	VPXOR        416(SP), Y1, Y1
+	VPXOR        224(SP), Y1, Y1
 	VPSLLD       $0x01, Y1, Y6
 	VPSRLD       $0x1f, Y1, Y1
 	VPOR         Y1, Y6, Y6
@@ -884,10 +862,9 @@ block:
 	VPSRLD       $0x02, Y0, Y0
 	VPOR         Y0, Y1, Y1
 	VMOVDQU      96(SP), Y0
-	VMOVDQU      448(SP), Y6
-	VPXOR        Y0, Y6, Y0
-	VPXOR        256(SP), Y0, Y0
 	VPXOR        192(SP), Y0, Y0
+	VPXOR        448(SP), Y0, Y0
+	VPXOR        256(SP), Y0, Y0
 	VPSLLD       $0x01, Y0, Y6
 	VPSRLD       $0x1f, Y0, Y0
 	VPOR         Y0, Y6, Y6
@@ -906,10 +883,9 @@ block:
 	VPSRLD       $0x02, Y4, Y4
 	VPOR         Y4, Y0, Y0
 	VMOVDQU      128(SP), Y4
-	VMOVDQU      480(SP), Y6
-	VPXOR        Y4, Y6, Y4
-	VPXOR        288(SP), Y4, Y4
 	VPXOR        224(SP), Y4, Y4
+	VPXOR        480(SP), Y4, Y4
+	VPXOR        288(SP), Y4, Y4
 	VPSLLD       $0x01, Y4, Y6
 	VPSRLD       $0x1f, Y4, Y4
 	VPOR         Y4, Y6, Y6
@@ -928,10 +904,9 @@ block:
 	VPSRLD       $0x02, Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VMOVDQU      160(SP), Y3
-	VMOVDQU      (SP), Y6
-	VPXOR        Y3, Y6, Y3
-	VPXOR        320(SP), Y3, Y3
 	VPXOR        256(SP), Y3, Y3
+	VPXOR        (SP), Y3, Y3
+	VPXOR        320(SP), Y3, Y3
 	VPSLLD       $0x01, Y3, Y6
 	VPSRLD       $0x1f, Y3, Y3
 	VPOR         Y3, Y6, Y6
@@ -952,10 +927,9 @@ block:
 	VPSRLD       $0x02, Y2, Y2
 	VPOR         Y2, Y3, Y3
 	VMOVDQU      192(SP), Y2
-	VMOVDQU      32(SP), Y6
-	VPXOR        Y2, Y6, Y2
-	VPXOR        352(SP), Y2, Y2
 	VPXOR        288(SP), Y2, Y2
+	VPXOR        32(SP), Y2, Y2
+	VPXOR        352(SP), Y2, Y2
 	VPSLLD       $0x01, Y2, Y6
 	VPSRLD       $0x1f, Y2, Y2
 	VPOR         Y2, Y6, Y6
@@ -976,10 +950,9 @@ block:
 	VPSRLD       $0x02, Y5, Y5
 	VPOR         Y5, Y2, Y2
 	VMOVDQU      224(SP), Y5
-	VMOVDQU      64(SP), Y6
-	VPXOR        Y5, Y6, Y5
-	VPXOR        384(SP), Y5, Y5
 	VPXOR        320(SP), Y5, Y5
+	VPXOR        64(SP), Y5, Y5
+	VPXOR        384(SP), Y5, Y5
 	VPSLLD       $0x01, Y5, Y6
 	VPSRLD       $0x1f, Y5, Y5
 	VPOR         Y5, Y6, Y6
@@ -1000,10 +973,9 @@ block:
 	VPSRLD       $0x02, Y1, Y1
 	VPOR         Y1, Y5, Y5
 	VMOVDQU      256(SP), Y1
-	VMOVDQU      96(SP), Y6
-	VPXOR        Y1, Y6, Y1
-	VPXOR        416(SP), Y1, Y1
 	VPXOR        352(SP), Y1, Y1
+	VPXOR        96(SP), Y1, Y1
+	VPXOR        416(SP), Y1, Y1
 	VPSLLD       $0x01, Y1, Y6
 	VPSRLD       $0x1f, Y1, Y1
 	VPOR         Y1, Y6, Y6
@@ -1024,10 +996,9 @@ block:
 	VPSRLD       $0x02, Y0, Y0
 	VPOR         Y0, Y1, Y1
 	VMOVDQU      288(SP), Y0
-	VMOVDQU      128(SP), Y6
-	VPXOR        Y0, Y6, Y0
-	VPXOR        448(SP), Y0, Y0
 	VPXOR        384(SP), Y0, Y0
+	VPXOR        128(SP), Y0, Y0
+	VPXOR        448(SP), Y0, Y0
 	VPSLLD       $0x01, Y0, Y6
 	VPSRLD       $0x1f, Y0, Y0
 	VPOR         Y0, Y6, Y6
@@ -1048,10 +1019,9 @@ block:
 	VPSRLD       $0x02, Y4, Y4
 	VPOR         Y4, Y0, Y0
 	VMOVDQU      320(SP), Y4
-	VMOVDQU      160(SP), Y6
-	VPXOR        Y4, Y6, Y4
-	VPXOR        480(SP), Y4, Y4
 	VPXOR        416(SP), Y4, Y4
+	VPXOR        160(SP), Y4, Y4
+	VPXOR        480(SP), Y4, Y4
 	VPSLLD       $0x01, Y4, Y6
 	VPSRLD       $0x1f, Y4, Y4
 	VPOR         Y4, Y6, Y6
@@ -1072,10 +1042,9 @@ block:
 	VPSRLD       $0x02, Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VMOVDQU      352(SP), Y3
-	VMOVDQU      192(SP), Y6
-	VPXOR        Y3, Y6, Y3
-	VPXOR        (SP), Y3, Y3
 	VPXOR        448(SP), Y3, Y3
+	VPXOR        192(SP), Y3, Y3
+	VPXOR        (SP), Y3, Y3
 	VPSLLD       $0x01, Y3, Y6
 	VPSRLD       $0x1f, Y3, Y3
 	VPOR         Y3, Y6, Y6
@@ -1096,10 +1065,9 @@ block:
 	VPSRLD       $0x02, Y2, Y2
 	VPOR         Y2, Y3, Y3
 	VMOVDQU      384(SP), Y2
-	VMOVDQU      224(SP), Y6
-	VPXOR        Y2, Y6, Y2
-	VPXOR        32(SP), Y2, Y2
 	VPXOR        480(SP), Y2, Y2
+	VPXOR        224(SP), Y2, Y2
+	VPXOR        32(SP), Y2, Y2
 	VPSLLD       $0x01, Y2, Y6
 	VPSRLD       $0x1f, Y2, Y2
 	VPOR         Y2, Y6, Y6
@@ -1120,10 +1088,9 @@ block:
 	VPSRLD       $0x02, Y5, Y5
 	VPOR         Y5, Y2, Y2
 	VMOVDQU      416(SP), Y5
-	VMOVDQU      256(SP), Y6
-	VPXOR        Y5, Y6, Y5
-	VPXOR        64(SP), Y5, Y5
 	VPXOR        (SP), Y5, Y5
+	VPXOR        256(SP), Y5, Y5
+	VPXOR        64(SP), Y5, Y5
 	VPSLLD       $0x01, Y5, Y6
 	VPSRLD       $0x1f, Y5, Y5
 	VPOR         Y5, Y6, Y6
@@ -1144,10 +1111,9 @@ block:
 	VPSRLD       $0x02, Y1, Y1
 	VPOR         Y1, Y5, Y5
 	VMOVDQU      448(SP), Y1
-	VMOVDQU      288(SP), Y6
-	VPXOR        Y1, Y6, Y1
-	VPXOR        96(SP), Y1, Y1
 	VPXOR        32(SP), Y1, Y1
+	VPXOR        288(SP), Y1, Y1
+	VPXOR        96(SP), Y1, Y1
 	VPSLLD       $0x01, Y1, Y6
 	VPSRLD       $0x1f, Y1, Y1
 	VPOR         Y1, Y6, Y6
@@ -1168,10 +1134,9 @@ block:
 	VPSRLD       $0x02, Y0, Y0
 	VPOR         Y0, Y1, Y1
 	VMOVDQU      480(SP), Y0
-	VMOVDQU      320(SP), Y6
-	VPXOR        Y0, Y6, Y0
-	VPXOR        128(SP), Y0, Y0
 	VPXOR        64(SP), Y0, Y0
+	VPXOR        320(SP), Y0, Y0
+	VPXOR        128(SP), Y0, Y0
 	VPSLLD       $0x01, Y0, Y6
 	VPSRLD       $0x1f, Y0, Y0
 	VPOR         Y0, Y6, Y6
@@ -1192,10 +1157,9 @@ block:
 	VPSRLD       $0x02, Y4, Y4
 	VPOR         Y4, Y0, Y0
 	VMOVDQU      (SP), Y4
-	VMOVDQU      352(SP), Y6
-	VPXOR        Y4, Y6, Y4
-	VPXOR        160(SP), Y4, Y4
 	VPXOR        96(SP), Y4, Y4
+	VPXOR        352(SP), Y4, Y4
+	VPXOR        160(SP), Y4, Y4
 	VPSLLD       $0x01, Y4, Y6
 	VPSRLD       $0x1f, Y4, Y4
 	VPOR         Y4, Y6, Y6
@@ -1216,10 +1180,9 @@ block:
 	VPSRLD       $0x02, Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VMOVDQU      32(SP), Y3
-	VMOVDQU      384(SP), Y6
-	VPXOR        Y3, Y6, Y3
-	VPXOR        192(SP), Y3, Y3
 	VPXOR        128(SP), Y3, Y3
+	VPXOR        384(SP), Y3, Y3
+	VPXOR        192(SP), Y3, Y3
 	VPSLLD       $0x01, Y3, Y6
 	VPSRLD       $0x1f, Y3, Y3
 	VPOR         Y3, Y6, Y6
@@ -1240,10 +1203,9 @@ block:
 	VPSRLD       $0x02, Y2, Y2
 	VPOR         Y2, Y3, Y3
 	VMOVDQU      64(SP), Y2
-	VMOVDQU      416(SP), Y6
-	VPXOR        Y2, Y6, Y2
-	VPXOR        224(SP), Y2, Y2
 	VPXOR        160(SP), Y2, Y2
+	VPXOR        416(SP), Y2, Y2
+	VPXOR        224(SP), Y2, Y2
 	VPSLLD       $0x01, Y2, Y6
 	VPSRLD       $0x1f, Y2, Y2
 	VPOR         Y2, Y6, Y6
@@ -1264,10 +1226,9 @@ block:
 	VPSRLD       $0x02, Y5, Y5
 	VPOR         Y5, Y2, Y2
 	VMOVDQU      96(SP), Y5
-	VMOVDQU      448(SP), Y6
-	VPXOR        Y5, Y6, Y5
-	VPXOR        256(SP), Y5, Y5
 	VPXOR        192(SP), Y5, Y5
+	VPXOR        448(SP), Y5, Y5
+	VPXOR        256(SP), Y5, Y5
 	VPSLLD       $0x01, Y5, Y6
 	VPSRLD       $0x1f, Y5, Y5
 	VPOR         Y5, Y6, Y6
@@ -1288,10 +1249,9 @@ block:
 	VPSRLD       $0x02, Y1, Y1
 	VPOR         Y1, Y5, Y5
 	VMOVDQU      128(SP), Y1
-	VMOVDQU      480(SP), Y6
-	VPXOR        Y1, Y6, Y1
-	VPXOR        288(SP), Y1, Y1
 	VPXOR        224(SP), Y1, Y1
+	VPXOR        480(SP), Y1, Y1
+	VPXOR        288(SP), Y1, Y1
 	VPSLLD       $0x01, Y1, Y6
 	VPSRLD       $0x1f, Y1, Y1
 	VPOR         Y1, Y6, Y6
@@ -1312,10 +1272,9 @@ block:
 	VPSRLD       $0x02, Y0, Y0
 	VPOR         Y0, Y1, Y1
 	VMOVDQU      160(SP), Y0
-	VMOVDQU      (SP), Y6
-	VPXOR        Y0, Y6, Y0
-	VPXOR        320(SP), Y0, Y0
 	VPXOR        256(SP), Y0, Y0
+	VPXOR        (SP), Y0, Y0
+	VPXOR        320(SP), Y0, Y0
 	VPSLLD       $0x01, Y0, Y6
 	VPSRLD       $0x1f, Y0, Y0
 	VPOR         Y0, Y6, Y6
@@ -1336,10 +1295,9 @@ block:
 	VPSRLD       $0x02, Y4, Y4
 	VPOR         Y4, Y0, Y0
 	VMOVDQU      192(SP), Y4
-	VMOVDQU      32(SP), Y6
-	VPXOR        Y4, Y6, Y4
-	VPXOR        352(SP), Y4, Y4
 	VPXOR        288(SP), Y4, Y4
+	VPXOR        32(SP), Y4, Y4
+	VPXOR        352(SP), Y4, Y4
 	VPSLLD       $0x01, Y4, Y6
 	VPSRLD       $0x1f, Y4, Y4
 	VPOR         Y4, Y6, Y6
@@ -1360,10 +1318,9 @@ block:
 	VPSRLD       $0x02, Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VMOVDQU      224(SP), Y3
-	VMOVDQU      64(SP), Y6
-	VPXOR        Y3, Y6, Y3
-	VPXOR        384(SP), Y3, Y3
 	VPXOR        320(SP), Y3, Y3
+	VPXOR        64(SP), Y3, Y3
+	VPXOR        384(SP), Y3, Y3
 	VPSLLD       $0x01, Y3, Y6
 	VPSRLD       $0x1f, Y3, Y3
 	VPOR         Y3, Y6, Y6
@@ -1384,10 +1341,9 @@ block:
 	VPSRLD       $0x02, Y2, Y2
 	VPOR         Y2, Y3, Y3
 	VMOVDQU      256(SP), Y2
-	VMOVDQU      96(SP), Y6
-	VPXOR        Y2, Y6, Y2
-	VPXOR        416(SP), Y2, Y2
 	VPXOR        352(SP), Y2, Y2
+	VPXOR        96(SP), Y2, Y2
+	VPXOR        416(SP), Y2, Y2
 	VPSLLD       $0x01, Y2, Y6
 	VPSRLD       $0x1f, Y2, Y2
 	VPOR         Y2, Y6, Y6
@@ -1408,10 +1364,9 @@ block:
 	VPSRLD       $0x02, Y5, Y5
 	VPOR         Y5, Y2, Y2
 	VMOVDQU      288(SP), Y5
-	VMOVDQU      128(SP), Y6
-	VPXOR        Y5, Y6, Y5
-	VPXOR        448(SP), Y5, Y5
 	VPXOR        384(SP), Y5, Y5
+	VPXOR        128(SP), Y5, Y5
+	VPXOR        448(SP), Y5, Y5
 	VPSLLD       $0x01, Y5, Y6
 	VPSRLD       $0x1f, Y5, Y5
 	VPOR         Y5, Y6, Y6
@@ -1430,10 +1385,9 @@ block:
 	VPSRLD       $0x02, Y1, Y1
 	VPOR         Y1, Y5, Y5
 	VMOVDQU      320(SP), Y1
-	VMOVDQU      160(SP), Y6
-	VPXOR        Y1, Y6, Y1
-	VPXOR        480(SP), Y1, Y1
 	VPXOR        416(SP), Y1, Y1
+	VPXOR        160(SP), Y1, Y1
+	VPXOR        480(SP), Y1, Y1
 	VPSLLD       $0x01, Y1, Y6
 	VPSRLD       $0x1f, Y1, Y1
 	VPOR         Y1, Y6, Y6
@@ -1452,10 +1406,9 @@ block:
 	VPSRLD       $0x02, Y0, Y0
 	VPOR         Y0, Y1, Y1
 	VMOVDQU      352(SP), Y0
-	VMOVDQU      192(SP), Y6
-	VPXOR        Y0, Y6, Y0
-	VPXOR        (SP), Y0, Y0
 	VPXOR        448(SP), Y0, Y0
+	VPXOR        192(SP), Y0, Y0
+	VPXOR        (SP), Y0, Y0
 	VPSLLD       $0x01, Y0, Y6
 	VPSRLD       $0x1f, Y0, Y0
 	VPOR         Y0, Y6, Y6
@@ -1474,10 +1427,9 @@ block:
 	VPSRLD       $0x02, Y4, Y4
 	VPOR         Y4, Y0, Y0
 	VMOVDQU      384(SP), Y4
-	VMOVDQU      224(SP), Y6
-	VPXOR        Y4, Y6, Y4
-	VPXOR        32(SP), Y4, Y4
 	VPXOR        480(SP), Y4, Y4
+	VPXOR        224(SP), Y4, Y4
+	VPXOR        32(SP), Y4, Y4
 	VPSLLD       $0x01, Y4, Y6
 	VPSRLD       $0x1f, Y4, Y4
 	VPOR         Y4, Y6, Y6
@@ -1496,10 +1448,9 @@ block:
 	VPSRLD       $0x02, Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VMOVDQU      416(SP), Y3
-	VMOVDQU      256(SP), Y6
-	VPXOR        Y3, Y6, Y3
-	VPXOR        64(SP), Y3, Y3
 	VPXOR        (SP), Y3, Y3
+	VPXOR        256(SP), Y3, Y3
+	VPXOR        64(SP), Y3, Y3
 	VPSLLD       $0x01, Y3, Y6
 	VPSRLD       $0x1f, Y3, Y3
 	VPOR         Y3, Y6, Y6
@@ -1518,10 +1469,9 @@ block:
 	VPSRLD       $0x02, Y2, Y2
 	VPOR         Y2, Y3, Y3
 	VMOVDQU      448(SP), Y2
-	VMOVDQU      288(SP), Y6
-	VPXOR        Y2, Y6, Y2
-	VPXOR        96(SP), Y2, Y2
 	VPXOR        32(SP), Y2, Y2
+	VPXOR        288(SP), Y2, Y2
+	VPXOR        96(SP), Y2, Y2
 	VPSLLD       $0x01, Y2, Y6
 	VPSRLD       $0x1f, Y2, Y2
 	VPOR         Y2, Y6, Y6
@@ -1540,10 +1490,9 @@ block:
 	VPSRLD       $0x02, Y5, Y5
 	VPOR         Y5, Y2, Y2
 	VMOVDQU      480(SP), Y5
-	VMOVDQU      320(SP), Y6
-	VPXOR        Y5, Y6, Y5
-	VPXOR        128(SP), Y5, Y5
 	VPXOR        64(SP), Y5, Y5
+	VPXOR        320(SP), Y5, Y5
+	VPXOR        128(SP), Y5, Y5
 	VPSLLD       $0x01, Y5, Y6
 	VPSRLD       $0x1f, Y5, Y5
 	VPOR         Y5, Y6, Y6
@@ -1562,10 +1511,9 @@ block:
 	VPSRLD       $0x02, Y1, Y1
 	VPOR         Y1, Y5, Y5
 	VMOVDQU      (SP), Y1
-	VMOVDQU      352(SP), Y6
-	VPXOR        Y1, Y6, Y1
-	VPXOR        160(SP), Y1, Y1
 	VPXOR        96(SP), Y1, Y1
+	VPXOR        352(SP), Y1, Y1
+	VPXOR        160(SP), Y1, Y1
 	VPSLLD       $0x01, Y1, Y6
 	VPSRLD       $0x1f, Y1, Y1
 	VPOR         Y1, Y6, Y6
@@ -1584,10 +1532,9 @@ block:
 	VPSRLD       $0x02, Y0, Y0
 	VPOR         Y0, Y1, Y1
 	VMOVDQU      32(SP), Y0
-	VMOVDQU      384(SP), Y6
-	VPXOR        Y0, Y6, Y0
-	VPXOR        192(SP), Y0, Y0
 	VPXOR        128(SP), Y0, Y0
+	VPXOR        384(SP), Y0, Y0
+	VPXOR        192(SP), Y0, Y0
 	VPSLLD       $0x01, Y0, Y6
 	VPSRLD       $0x1f, Y0, Y0
 	VPOR         Y0, Y6, Y6
@@ -1606,10 +1553,9 @@ block:
 	VPSRLD       $0x02, Y4, Y4
 	VPOR         Y4, Y0, Y0
 	VMOVDQU      64(SP), Y4
-	VMOVDQU      416(SP), Y6
-	VPXOR        Y4, Y6, Y4
-	VPXOR        224(SP), Y4, Y4
 	VPXOR        160(SP), Y4, Y4
+	VPXOR        416(SP), Y4, Y4
+	VPXOR        224(SP), Y4, Y4
 	VPSLLD       $0x01, Y4, Y6
 	VPSRLD       $0x1f, Y4, Y4
 	VPOR         Y4, Y6, Y6
@@ -1628,10 +1574,9 @@ block:
 	VPSRLD       $0x02, Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VMOVDQU      96(SP), Y3
-	VMOVDQU      448(SP), Y6
-	VPXOR        Y3, Y6, Y3
-	VPXOR        256(SP), Y3, Y3
 	VPXOR        192(SP), Y3, Y3
+	VPXOR        448(SP), Y3, Y3
+	VPXOR        256(SP), Y3, Y3
 	VPSLLD       $0x01, Y3, Y6
 	VPSRLD       $0x1f, Y3, Y3
 	VPOR         Y3, Y6, Y6
@@ -1650,10 +1595,9 @@ block:
 	VPSRLD       $0x02, Y2, Y2
 	VPOR         Y2, Y3, Y3
 	VMOVDQU      128(SP), Y2
-	VMOVDQU      480(SP), Y6
-	VPXOR        Y2, Y6, Y2
-	VPXOR        288(SP), Y2, Y2
 	VPXOR        224(SP), Y2, Y2
+	VPXOR        480(SP), Y2, Y2
+	VPXOR        288(SP), Y2, Y2
 	VPSLLD       $0x01, Y2, Y6
 	VPSRLD       $0x1f, Y2, Y2
 	VPOR         Y2, Y6, Y6
@@ -1672,10 +1616,9 @@ block:
 	VPSRLD       $0x02, Y5, Y5
 	VPOR         Y5, Y2, Y2
 	VMOVDQU      160(SP), Y5
-	VMOVDQU      (SP), Y6
-	VPXOR        Y5, Y6, Y5
-	VPXOR        320(SP), Y5, Y5
 	VPXOR        256(SP), Y5, Y5
+	VPXOR        (SP), Y5, Y5
+	VPXOR        320(SP), Y5, Y5
 	VPSLLD       $0x01, Y5, Y6
 	VPSRLD       $0x1f, Y5, Y5
 	VPOR         Y5, Y6, Y6
@@ -1694,10 +1637,9 @@ block:
 	VPSRLD       $0x02, Y1, Y1
 	VPOR         Y1, Y5, Y5
 	VMOVDQU      192(SP), Y1
-	VMOVDQU      32(SP), Y6
-	VPXOR        Y1, Y6, Y1
-	VPXOR        352(SP), Y1, Y1
 	VPXOR        288(SP), Y1, Y1
+	VPXOR        32(SP), Y1, Y1
+	VPXOR        352(SP), Y1, Y1
 	VPSLLD       $0x01, Y1, Y6
 	VPSRLD       $0x1f, Y1, Y1
 	VPOR         Y1, Y6, Y6
@@ -1716,10 +1658,9 @@ block:
 	VPSRLD       $0x02, Y0, Y0
 	VPOR         Y0, Y1, Y1
 	VMOVDQU      224(SP), Y0
-	VMOVDQU      64(SP), Y6
-	VPXOR        Y0, Y6, Y0
-	VPXOR        384(SP), Y0, Y0
 	VPXOR        320(SP), Y0, Y0
+	VPXOR        64(SP), Y0, Y0
+	VPXOR        384(SP), Y0, Y0
 	VPSLLD       $0x01, Y0, Y6
 	VPSRLD       $0x1f, Y0, Y0
 	VPOR         Y0, Y6, Y6
@@ -1738,10 +1679,9 @@ block:
 	VPSRLD       $0x02, Y4, Y4
 	VPOR         Y4, Y0, Y0
 	VMOVDQU      256(SP), Y4
-	VMOVDQU      96(SP), Y6
-	VPXOR        Y4, Y6, Y4
-	VPXOR        416(SP), Y4, Y4
 	VPXOR        352(SP), Y4, Y4
+	VPXOR        96(SP), Y4, Y4
+	VPXOR        416(SP), Y4, Y4
 	VPSLLD       $0x01, Y4, Y6
 	VPSRLD       $0x1f, Y4, Y4
 	VPOR         Y4, Y6, Y6
@@ -1760,10 +1700,9 @@ block:
 	VPSRLD       $0x02, Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VMOVDQU      288(SP), Y3
-	VMOVDQU      128(SP), Y6
-	VPXOR        Y3, Y6, Y3
-	VPXOR        448(SP), Y3, Y3
 	VPXOR        384(SP), Y3, Y3
+	VPXOR        128(SP), Y3, Y3
+	VPXOR        448(SP), Y3, Y3
 	VPSLLD       $0x01, Y3, Y6
 	VPSRLD       $0x1f, Y3, Y3
 	VPOR         Y3, Y6, Y6
@@ -1782,10 +1721,9 @@ block:
 	VPSRLD       $0x02, Y2, Y2
 	VPOR         Y2, Y3, Y3
 	VMOVDQU      320(SP), Y2
-	VMOVDQU      160(SP), Y6
-	VPXOR        Y2, Y6, Y2
-	VPXOR        480(SP), Y2, Y2
 	VPXOR        416(SP), Y2, Y2
+	VPXOR        160(SP), Y2, Y2
+	VPXOR        480(SP), Y2, Y2
 	VPSLLD       $0x01, Y2, Y6
 	VPSRLD       $0x1f, Y2, Y2
 	VPOR         Y2, Y6, Y6
@@ -1804,10 +1742,9 @@ block:
 	VPSRLD       $0x02, Y5, Y2
 	VPOR         Y2, Y6, Y6
 	VMOVDQU      352(SP), Y2
-	VMOVDQU      192(SP), Y5
-	VPXOR        Y2, Y5, Y2
-	VPXOR        (SP), Y2, Y2
 	VPXOR        448(SP), Y2, Y2
+	VPXOR        192(SP), Y2, Y2
+	VPXOR        (SP), Y2, Y2
 	VPSLLD       $0x01, Y2, Y5
 	VPSRLD       $0x1f, Y2, Y2
 	VPOR         Y2, Y5, Y5
@@ -1826,10 +1763,9 @@ block:
 	VPSRLD       $0x02, Y1, Y1
 	VPOR         Y1, Y5, Y5
 	VMOVDQU      384(SP), Y1
-	VMOVDQU      224(SP), Y2
-	VPXOR        Y1, Y2, Y1
-	VPXOR        32(SP), Y1, Y1
 	VPXOR        480(SP), Y1, Y1
+	VPXOR        224(SP), Y1, Y1
+	VPXOR        32(SP), Y1, Y1
 	VPSLLD       $0x01, Y1, Y2
 	VPSRLD       $0x1f, Y1, Y1
 	VPOR         Y1, Y2, Y2
@@ -1993,7 +1929,7 @@ block:
 	VPSHUFB     byteSwap<>+0(SB), Z5, Z5
 	VPSHUFB     byteSwap<>+0(SB), Z9, Z9
 	VPSHUFB     byteSwap<>+0(SB), Z6, Z6
-	VMOVDQU32   Z3, Z10
+	VMOVDQA64   Z3, Z10
 	VPTERNLOGD  $0xd8, Z1, Z2, Z10
 	VPADDD      Z16, Z4, Z4
 	VPADDD.BCST sha1Constants<>+0(SB), Z4, Z4
@@ -2001,7 +1937,7 @@ block:
 	VPROLD      $0x05, Z0, Z10
 	VPADDD      Z10, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z2, Z10
+	VMOVDQA64   Z2, Z10
 	VPTERNLOGD  $0xd8, Z0, Z1, Z10
 	VPADDD      Z11, Z3, Z3
 	VPADDD.BCST sha1Constants<>+0(SB), Z3, Z3
@@ -2009,7 +1945,7 @@ block:
 	VPROLD      $0x05, Z4, Z10
 	VPADDD      Z10, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z1, Z10
+	VMOVDQA64   Z1, Z10
 	VPTERNLOGD  $0xd8, Z4, Z0, Z10
 	VPADDD      Z17, Z2, Z2
 	VPADDD.BCST sha1Constants<>+0(SB), Z2, Z2
@@ -2017,7 +1953,7 @@ block:
 	VPROLD      $0x05, Z3, Z10
 	VPADDD      Z10, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z0, Z10
+	VMOVDQA64   Z0, Z10
 	VPTERNLOGD  $0xd8, Z3, Z4, Z10
 	VPADDD      Z14, Z1, Z1
 	VPADDD.BCST sha1Constants<>+0(SB), Z1, Z1
@@ -2025,7 +1961,7 @@ block:
 	VPROLD      $0x05, Z2, Z10
 	VPADDD      Z10, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z4, Z10
+	VMOVDQA64   Z4, Z10
 	VPTERNLOGD  $0xd8, Z2, Z3, Z10
 	VPADDD      Z19, Z0, Z0
 	VPADDD.BCST sha1Constants<>+0(SB), Z0, Z0
@@ -2033,7 +1969,7 @@ block:
 	VPROLD      $0x05, Z1, Z10
 	VPADDD      Z10, Z0, Z0
 	VPROLD      $0x1e, Z2, Z2
-	VMOVDQU32   Z3, Z10
+	VMOVDQA64   Z3, Z10
 	VPTERNLOGD  $0xd8, Z1, Z2, Z10
 	VPADDD      Z12, Z4, Z4
 	VPADDD.BCST sha1Constants<>+0(SB), Z4, Z4
@@ -2041,7 +1977,7 @@ block:
 	VPROLD      $0x05, Z0, Z10
 	VPADDD      Z10, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z2, Z10
+	VMOVDQA64   Z2, Z10
 	VPTERNLOGD  $0xd8, Z0, Z1, Z10
 	VPADDD      Z7, Z3, Z3
 	VPADDD.BCST sha1Constants<>+0(SB), Z3, Z3
@@ -2049,7 +1985,7 @@ block:
 	VPROLD      $0x05, Z4, Z10
 	VPADDD      Z10, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z1, Z10
+	VMOVDQA64   Z1, Z10
 	VPTERNLOGD  $0xd8, Z4, Z0, Z10
 	VPADDD      Z13, Z2, Z2
 	VPADDD.BCST sha1Constants<>+0(SB), Z2, Z2
@@ -2057,7 +1993,7 @@ block:
 	VPROLD      $0x05, Z3, Z10
 	VPADDD      Z10, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z0, Z10
+	VMOVDQA64   Z0, Z10
 	VPTERNLOGD  $0xd8, Z3, Z4, Z10
 	VPADDD      Z20, Z1, Z1
 	VPADDD.BCST sha1Constants<>+0(SB), Z1, Z1
@@ -2065,7 +2001,7 @@ block:
 	VPROLD      $0x05, Z2, Z10
 	VPADDD      Z10, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z4, Z10
+	VMOVDQA64   Z4, Z10
 	VPTERNLOGD  $0xd8, Z2, Z3, Z10
 	VPADDD      Z15, Z0, Z0
 	VPADDD.BCST sha1Constants<>+0(SB), Z0, Z0
@@ -2073,7 +2009,7 @@ block:
 	VPROLD      $0x05, Z1, Z10
 	VPADDD      Z10, Z0, Z0
 	VPROLD      $0x1e, Z2, Z2
-	VMOVDQU32   Z3, Z10
+	VMOVDQA64   Z3, Z10
 	VPTERNLOGD  $0xd8, Z1, Z2, Z10
 	VPADDD      Z21, Z4, Z4
 	VPADDD.BCST sha1Constants<>+0(SB), Z4, Z4
@@ -2081,7 +2017,7 @@ block:
 	VPROLD      $0x05, Z0, Z10
 	VPADDD      Z10, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z2, Z10
+	VMOVDQA64   Z2, Z10
 	VPTERNLOGD  $0xd8, Z0, Z1, Z10
 	VPADDD      Z18, Z3, Z3
 	VPADDD.BCST sha1Constants<>+0(SB), Z3, Z3
@@ -2089,7 +2025,7 @@ block:
 	VPROLD      $0x05, Z4, Z10
 	VPADDD      Z10, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z1, Z10
+	VMOVDQA64   Z1, Z10
 	VPTERNLOGD  $0xd8, Z4, Z0, Z10
 	VPADDD      Z8, Z2, Z2
 	VPADDD.BCST sha1Constants<>+0(SB), Z2, Z2
@@ -2097,7 +2033,7 @@ block:
 	VPROLD      $0x05, Z3, Z10
 	VPADDD      Z10, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z0, Z10
+	VMOVDQA64   Z0, Z10
 	VPTERNLOGD  $0xd8, Z3, Z4, Z10
 	VPADDD      Z5, Z1, Z1
 	VPADDD.BCST sha1Constants<>+0(SB), Z1, Z1
@@ -2105,7 +2041,7 @@ block:
 	VPROLD      $0x05, Z2, Z10
 	VPADDD      Z10, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z4, Z10
+	VMOVDQA64   Z4, Z10
 	VPTERNLOGD  $0xd8, Z2, Z3, Z10
 	VPADDD      Z9, Z0, Z0
 	VPADDD.BCST sha1Constants<>+0(SB), Z0, Z0
@@ -2113,7 +2049,7 @@ block:
 	VPROLD      $0x05, Z1, Z10
 	VPADDD      Z10, Z0, Z0
 	VPROLD      $0x1e, Z2, Z2
-	VMOVDQU32   Z3, Z10
+	VMOVDQA64   Z3, Z10
 	VPTERNLOGD  $0xd8, Z1, Z2, Z10
 	VPADDD      Z6, Z4, Z4
 	VPADDD.BCST sha1Constants<>+0(SB), Z4, Z4
@@ -2121,11 +2057,11 @@ block:
 	VPROLD      $0x05, Z0, Z10
 	VPADDD      Z10, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z5, Z10
-	VPTERNLOGD  $0x96, Z17, Z20, Z10
-	VPXORD      Z16, Z10, Z10
+	VMOVDQA64   Z16, Z10
+	VPTERNLOGD  $0x96, Z20, Z5, Z10
+	VPXORD      Z17, Z10, Z10
 	VPROLD      $0x01, Z10, Z10
-	VMOVDQU32   Z2, Z16
+	VMOVDQA64   Z2, Z16
 	VPTERNLOGD  $0xd8, Z0, Z1, Z16
 	VPADDD      Z10, Z3, Z3
 	VPADDD.BCST sha1Constants<>+0(SB), Z3, Z3
@@ -2133,11 +2069,11 @@ block:
 	VPROLD      $0x05, Z4, Z16
 	VPADDD      Z16, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z9, Z16
-	VPTERNLOGD  $0x96, Z14, Z15, Z16
-	VPXORD      Z11, Z16, Z16
-	VPROLD      $0x01, Z16, Z11
-	VMOVDQU32   Z1, Z16
+	VMOVDQA64   Z11, Z11
+	VPTERNLOGD  $0x96, Z15, Z9, Z11
+	VPXORD      Z14, Z11, Z11
+	VPROLD      $0x01, Z11, Z11
+	VMOVDQA64   Z1, Z16
 	VPTERNLOGD  $0xd8, Z4, Z0, Z16
 	VPADDD      Z11, Z2, Z2
 	VPADDD.BCST sha1Constants<>+0(SB), Z2, Z2
@@ -2145,11 +2081,11 @@ block:
 	VPROLD      $0x05, Z3, Z16
 	VPADDD      Z16, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z6, Z16
-	VPTERNLOGD  $0x96, Z19, Z21, Z16
-	VPXORD      Z17, Z16, Z16
+	VMOVDQA64   Z17, Z16
+	VPTERNLOGD  $0x96, Z21, Z6, Z16
+	VPXORD      Z19, Z16, Z16
 	VPROLD      $0x01, Z16, Z16
-	VMOVDQU32   Z0, Z17
+	VMOVDQA64   Z0, Z17
 	VPTERNLOGD  $0xd8, Z3, Z4, Z17
 	VPADDD      Z16, Z1, Z1
 	VPADDD.BCST sha1Constants<>+0(SB), Z1, Z1
@@ -2157,11 +2093,11 @@ block:
 	VPROLD      $0x05, Z2, Z17
 	VPADDD      Z17, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z10, Z17
-	VPTERNLOGD  $0x96, Z12, Z18, Z17
-	VPXORD      Z14, Z17, Z17
-	VPROLD      $0x01, Z17, Z14
-	VMOVDQU32   Z4, Z17
+	VMOVDQA64   Z14, Z14
+	VPTERNLOGD  $0x96, Z18, Z10, Z14
+	VPXORD      Z12, Z14, Z14
+	VPROLD      $0x01, Z14, Z14
+	VMOVDQA64   Z4, Z17
 	VPTERNLOGD  $0xd8, Z2, Z3, Z17
 	VPADDD      Z14, Z0, Z0
 	VPADDD.BCST sha1Constants<>+0(SB), Z0, Z0
@@ -2169,11 +2105,11 @@ block:
 	VPROLD      $0x05, Z1, Z17
 	VPADDD      Z17, Z0, Z0
 	VPROLD      $0x1e, Z2, Z2
-	VMOVDQU32   Z11, Z17
-	VPTERNLOGD  $0x96, Z7, Z8, Z17
-	VPXORD      Z19, Z17, Z17
+	VMOVDQA64   Z19, Z17
+	VPTERNLOGD  $0x96, Z8, Z11, Z17
+	VPXORD      Z7, Z17, Z17
 	VPROLD      $0x01, Z17, Z17
-	VMOVDQU32   Z3, Z19
+	VMOVDQA64   Z3, Z19
 	VPTERNLOGD  $0x96, Z1, Z2, Z19
 	VPADDD      Z17, Z4, Z4
 	VPADDD.BCST sha1Constants<>+4(SB), Z4, Z4
@@ -2181,11 +2117,11 @@ block:
 	VPROLD      $0x05, Z0, Z19
 	VPADDD      Z19, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z16, Z19
-	VPTERNLOGD  $0x96, Z13, Z5, Z19
-	VPXORD      Z12, Z19, Z19
-	VPROLD      $0x01, Z19, Z12
-	VMOVDQU32   Z2, Z19
+	VMOVDQA64   Z12, Z12
+	VPTERNLOGD  $0x96, Z5, Z16, Z12
+	VPXORD      Z13, Z12, Z12
+	VPROLD      $0x01, Z12, Z12
+	VMOVDQA64   Z2, Z19
 	VPTERNLOGD  $0x96, Z0, Z1, Z19
 	VPADDD      Z12, Z3, Z3
 	VPADDD.BCST sha1Constants<>+4(SB), Z3, Z3
@@ -2193,11 +2129,11 @@ block:
 	VPROLD      $0x05, Z4, Z19
 	VPADDD      Z19, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z14, Z19
-	VPTERNLOGD  $0x96, Z20, Z9, Z19
-	VPXORD      Z7, Z19, Z19
-	VPROLD      $0x01, Z19, Z7
-	VMOVDQU32   Z1, Z19
+	VMOVDQA64   Z7, Z7
+	VPTERNLOGD  $0x96, Z9, Z14, Z7
+	VPXORD      Z20, Z7, Z7
+	VPROLD      $0x01, Z7, Z7
+	VMOVDQA64   Z1, Z19
 	VPTERNLOGD  $0x96, Z4, Z0, Z19
 	VPADDD      Z7, Z2, Z2
 	VPADDD.BCST sha1Constants<>+4(SB), Z2, Z2
@@ -2205,11 +2141,11 @@ block:
 	VPROLD      $0x05, Z3, Z19
 	VPADDD      Z19, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z17, Z19
-	VPTERNLOGD  $0x96, Z15, Z6, Z19
-	VPXORD      Z13, Z19, Z19
-	VPROLD      $0x01, Z19, Z13
-	VMOVDQU32   Z0, Z19
+	VMOVDQA64   Z13, Z13
+	VPTERNLOGD  $0x96, Z6, Z17, Z13
+	VPXORD      Z15, Z13, Z13
+	VPROLD      $0x01, Z13, Z13
+	VMOVDQA64   Z0, Z19
 	VPTERNLOGD  $0x96, Z3, Z4, Z19
 	VPADDD      Z13, Z1, Z1
 	VPADDD.BCST sha1Constants<>+4(SB), Z1, Z1
@@ -2217,11 +2153,11 @@ block:
 	VPROLD      $0x05, Z2, Z19
 	VPADDD      Z19, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z12, Z19
-	VPTERNLOGD  $0x96, Z21, Z10, Z19
-	VPXORD      Z20, Z19, Z19
+	VMOVDQA64   Z20, Z19
+	VPTERNLOGD  $0x96, Z10, Z12, Z19
+	VPXORD      Z21, Z19, Z19
 	VPROLD      $0x01, Z19, Z19
-	VMOVDQU32   Z4, Z20
+	VMOVDQA64   Z4, Z20
 	VPTERNLOGD  $0x96, Z2, Z3, Z20
 	VPADDD      Z19, Z0, Z0
 	VPADDD.BCST sha1Constants<>+4(SB), Z0, Z0
@@ -2229,11 +2165,11 @@ block:
 	VPROLD      $0x05, Z1, Z20
 	VPADDD      Z20, Z0, Z0
 	VPROLD      $0x1e, Z2, Z2
-	VMOVDQU32   Z7, Z20
-	VPTERNLOGD  $0x96, Z18, Z11, Z20
-	VPXORD      Z15, Z20, Z20
-	VPROLD      $0x01, Z20, Z15
-	VMOVDQU32   Z3, Z20
+	VMOVDQA64   Z15, Z15
+	VPTERNLOGD  $0x96, Z11, Z7, Z15
+	VPXORD      Z18, Z15, Z15
+	VPROLD      $0x01, Z15, Z15
+	VMOVDQA64   Z3, Z20
 	VPTERNLOGD  $0x96, Z1, Z2, Z20
 	VPADDD      Z15, Z4, Z4
 	VPADDD.BCST sha1Constants<>+4(SB), Z4, Z4
@@ -2241,11 +2177,11 @@ block:
 	VPROLD      $0x05, Z0, Z20
 	VPADDD      Z20, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z13, Z20
-	VPTERNLOGD  $0x96, Z8, Z16, Z20
-	VPXORD      Z21, Z20, Z20
+	VMOVDQA64   Z21, Z20
+	VPTERNLOGD  $0x96, Z16, Z13, Z20
+	VPXORD      Z8, Z20, Z20
 	VPROLD      $0x01, Z20, Z20
-	VMOVDQU32   Z2, Z21
+	VMOVDQA64   Z2, Z21
 	VPTERNLOGD  $0x96, Z0, Z1, Z21
 	VPADDD      Z20, Z3, Z3
 	VPADDD.BCST sha1Constants<>+4(SB), Z3, Z3
@@ -2253,11 +2189,11 @@ block:
 	VPROLD      $0x05, Z4, Z21
 	VPADDD      Z21, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z19, Z21
-	VPTERNLOGD  $0x96, Z5, Z14, Z21
-	VPXORD      Z18, Z21, Z21
-	VPROLD      $0x01, Z21, Z18
-	VMOVDQU32   Z1, Z21
+	VMOVDQA64   Z18, Z18
+	VPTERNLOGD  $0x96, Z14, Z19, Z18
+	VPXORD      Z5, Z18, Z18
+	VPROLD      $0x01, Z18, Z18
+	VMOVDQA64   Z1, Z21
 	VPTERNLOGD  $0x96, Z4, Z0, Z21
 	VPADDD      Z18, Z2, Z2
 	VPADDD.BCST sha1Constants<>+4(SB), Z2, Z2
@@ -2265,11 +2201,11 @@ block:
 	VPROLD      $0x05, Z3, Z21
 	VPADDD      Z21, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z15, Z21
-	VPTERNLOGD  $0x96, Z9, Z17, Z21
-	VPXORD      Z8, Z21, Z21
-	VPROLD      $0x01, Z21, Z8
-	VMOVDQU32   Z0, Z21
+	VMOVDQA64   Z8, Z8
+	VPTERNLOGD  $0x96, Z17, Z15, Z8
+	VPXORD      Z9, Z8, Z8
+	VPROLD      $0x01, Z8, Z8
+	VMOVDQA64   Z0, Z21
 	VPTERNLOGD  $0x96, Z3, Z4, Z21
 	VPADDD      Z8, Z1, Z1
 	VPADDD.BCST sha1Constants<>+4(SB), Z1, Z1
@@ -2277,11 +2213,11 @@ block:
 	VPROLD      $0x05, Z2, Z21
 	VPADDD      Z21, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z20, Z21
-	VPTERNLOGD  $0x96, Z6, Z12, Z21
-	VPXORD      Z5, Z21, Z21
-	VPROLD      $0x01, Z21, Z5
-	VMOVDQU32   Z4, Z21
+	VMOVDQA64   Z5, Z5
+	VPTERNLOGD  $0x96, Z12, Z20, Z5
+	VPXORD      Z6, Z5, Z5
+	VPROLD      $0x01, Z5, Z5
+	VMOVDQA64   Z4, Z21
 	VPTERNLOGD  $0x96, Z2, Z3, Z21
 	VPADDD      Z5, Z0, Z0
 	VPADDD.BCST sha1Constants<>+4(SB), Z0, Z0
@@ -2289,11 +2225,11 @@ block:
 	VPROLD      $0x05, Z1, Z21
 	VPADDD      Z21, Z0, Z0
 	VPROLD      $0x1e, Z2, Z2
-	VMOVDQU32   Z18, Z21
-	VPTERNLOGD  $0x96, Z10, Z7, Z21
-	VPXORD      Z9, Z21, Z21
-	VPROLD      $0x01, Z21, Z9
-	VMOVDQU32   Z3, Z21
+	VMOVDQA64   Z9, Z9
+	VPTERNLOGD  $0x96, Z7, Z18, Z9
+	VPXORD      Z10, Z9, Z9
+	VPROLD      $0x01, Z9, Z9
+	VMOVDQA64   Z3, Z21
 	VPTERNLOGD  $0x96, Z1, Z2, Z21
 	VPADDD      Z9, Z4, Z4
 	VPADDD.BCST sha1Constants<>+4(SB), Z4, Z4
@@ -2301,11 +2237,11 @@ block:
 	VPROLD      $0x05, Z0, Z21
 	VPADDD      Z21, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z8, Z21
-	VPTERNLOGD  $0x96, Z11, Z13, Z21
-	VPXORD      Z6, Z21, Z21
-	VPROLD      $0x01, Z21, Z6
-	VMOVDQU32   Z2, Z21
+	VMOVDQA64   Z6, Z6
+	VPTERNLOGD  $0x96, Z13, Z8, Z6
+	VPXORD      Z11, Z6, Z6
+	VPROLD      $0x01, Z6, Z6
+	VMOVDQA64   Z2, Z21
 	VPTERNLOGD  $0x96, Z0, Z1, Z21
 	VPADDD      Z6, Z3, Z3
 	VPADDD.BCST sha1Constants<>+4(SB), Z3, Z3
@@ -2313,11 +2249,11 @@ block:
 	VPROLD      $0x05, Z4, Z21
 	VPADDD      Z21, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z5, Z21
-	VPTERNLOGD  $0x96, Z16, Z19, Z21
-	VPXORD      Z10, Z21, Z21
-	VPROLD      $0x01, Z21, Z10
-	VMOVDQU32   Z1, Z21
+	VMOVDQA64   Z10, Z10
+	VPTERNLOGD  $0x96, Z19, Z5, Z10
+	VPXORD      Z16, Z10, Z10
+	VPROLD      $0x01, Z10, Z10
+	VMOVDQA64   Z1, Z21
 	VPTERNLOGD  $0x96, Z4, Z0, Z21
 	VPADDD      Z10, Z2, Z2
 	VPADDD.BCST sha1Constants<>+4(SB), Z2, Z2
@@ -2325,11 +2261,11 @@ block:
 	VPROLD      $0x05, Z3, Z21
 	VPADDD      Z21, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z9, Z21
-	VPTERNLOGD  $0x96, Z14, Z15, Z21
-	VPXORD      Z11, Z21, Z21
-	VPROLD      $0x01, Z21, Z11
-	VMOVDQU32   Z0, Z21
+	VMOVDQA64   Z11, Z11
+	VPTERNLOGD  $0x96, Z15, Z9, Z11
+	VPXORD      Z14, Z11, Z11
+	VPROLD      $0x01, Z11, Z11
+	VMOVDQA64   Z0, Z21
 	VPTERNLOGD  $0x96, Z3, Z4, Z21
 	VPADDD      Z11, Z1, Z1
 	VPADDD.BCST sha1Constants<>+4(SB), Z1, Z1
@@ -2337,11 +2273,11 @@ block:
 	VPROLD      $0x05, Z2, Z21
 	VPADDD      Z21, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z6, Z21
-	VPTERNLOGD  $0x96, Z17, Z20, Z21
-	VPXORD      Z16, Z21, Z21
-	VPROLD      $0x01, Z21, Z16
-	VMOVDQU32   Z4, Z21
+	VMOVDQA64   Z16, Z16
+	VPTERNLOGD  $0x96, Z20, Z6, Z16
+	VPXORD      Z17, Z16, Z16
+	VPROLD      $0x01, Z16, Z16
+	VMOVDQA64   Z4, Z21
 	VPTERNLOGD  $0x96, Z2, Z3, Z21
 	VPADDD      Z16, Z0, Z0
 	VPADDD.BCST sha1Constants<>+4(SB), Z0, Z0
@@ -2349,11 +2285,11 @@ block:
 	VPROLD      $0x05, Z1, Z21
 	VPADDD      Z21, Z0, Z0
 	VPROLD      $0x1e, Z2, Z2
-	VMOVDQU32   Z10, Z21
-	VPTERNLOGD  $0x96, Z12, Z18, Z21
-	VPXORD      Z14, Z21, Z21
-	VPROLD      $0x01, Z21, Z14
-	VMOVDQU32   Z3, Z21
+	VMOVDQA64   Z14, Z14
+	VPTERNLOGD  $0x96, Z18, Z10, Z14
+	VPXORD      Z12, Z14, Z14
+	VPROLD      $0x01, Z14, Z14
+	VMOVDQA64   Z3, Z21
 	VPTERNLOGD  $0x96, Z1, Z2, Z21
 	VPADDD      Z14, Z4, Z4
 	VPADDD.BCST sha1Constants<>+4(SB), Z4, Z4
@@ -2361,11 +2297,11 @@ block:
 	VPROLD      $0x05, Z0, Z21
 	VPADDD      Z21, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z11, Z21
-	VPTERNLOGD  $0x96, Z7, Z8, Z21
-	VPXORD      Z17, Z21, Z21
-	VPROLD      $0x01, Z21, Z17
-	VMOVDQU32   Z2, Z21
+	VMOVDQA64   Z17, Z17
+	VPTERNLOGD  $0x96, Z8, Z11, Z17
+	VPXORD      Z7, Z17, Z17
+	VPROLD      $0x01, Z17, Z17
+	VMOVDQA64   Z2, Z21
 	VPTERNLOGD  $0x96, Z0, Z1, Z21
 	VPADDD      Z17, Z3, Z3
 	VPADDD.BCST sha1Constants<>+4(SB), Z3, Z3
@@ -2373,11 +2309,11 @@ block:
 	VPROLD      $0x05, Z4, Z21
 	VPADDD      Z21, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z16, Z21
-	VPTERNLOGD  $0x96, Z13, Z5, Z21
-	VPXORD      Z12, Z21, Z21
-	VPROLD      $0x01, Z21, Z12
-	VMOVDQU32   Z1, Z21
+	VMOVDQA64   Z12, Z12
+	VPTERNLOGD  $0x96, Z5, Z16, Z12
+	VPXORD      Z13, Z12, Z12
+	VPROLD      $0x01, Z12, Z12
+	VMOVDQA64   Z1, Z21
 	VPTERNLOGD  $0x96, Z4, Z0, Z21
 	VPADDD      Z12, Z2, Z2
 	VPADDD.BCST sha1Constants<>+4(SB), Z2, Z2
@@ -2385,11 +2321,11 @@ block:
 	VPROLD      $0x05, Z3, Z21
 	VPADDD      Z21, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z14, Z21
-	VPTERNLOGD  $0x96, Z19, Z9, Z21
-	VPXORD      Z7, Z21, Z21
-	VPROLD      $0x01, Z21, Z7
-	VMOVDQU32   Z0, Z21
+	VMOVDQA64   Z7, Z7
+	VPTERNLOGD  $0x96, Z9, Z14, Z7
+	VPXORD      Z19, Z7, Z7
+	VPROLD      $0x01, Z7, Z7
+	VMOVDQA64   Z0, Z21
 	VPTERNLOGD  $0x96, Z3, Z4, Z21
 	VPADDD      Z7, Z1, Z1
 	VPADDD.BCST sha1Constants<>+4(SB), Z1, Z1
@@ -2397,11 +2333,11 @@ block:
 	VPROLD      $0x05, Z2, Z21
 	VPADDD      Z21, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z17, Z21
-	VPTERNLOGD  $0x96, Z15, Z6, Z21
-	VPXORD      Z13, Z21, Z21
-	VPROLD      $0x01, Z21, Z13
-	VMOVDQU32   Z4, Z21
+	VMOVDQA64   Z13, Z13
+	VPTERNLOGD  $0x96, Z6, Z17, Z13
+	VPXORD      Z15, Z13, Z13
+	VPROLD      $0x01, Z13, Z13
+	VMOVDQA64   Z4, Z21
 	VPTERNLOGD  $0x96, Z2, Z3, Z21
 	VPADDD      Z13, Z0, Z0
 	VPADDD.BCST sha1Constants<>+4(SB), Z0, Z0
@@ -2409,11 +2345,11 @@ block:
 	VPROLD      $0x05, Z1, Z21
 	VPADDD      Z21, Z0, Z0
 	VPROLD      $0x1e, Z2, Z2
-	VMOVDQU32   Z12, Z21
-	VPTERNLOGD  $0x96, Z20, Z10, Z21
-	VPXORD      Z19, Z21, Z21
-	VPROLD      $0x01, Z21, Z19
-	VMOVDQU32   Z3, Z21
+	VMOVDQA64   Z19, Z19
+	VPTERNLOGD  $0x96, Z10, Z12, Z19
+	VPXORD      Z20, Z19, Z19
+	VPROLD      $0x01, Z19, Z19
+	VMOVDQA64   Z3, Z21
 	VPTERNLOGD  $0xe8, Z1, Z2, Z21
 	VPADDD      Z19, Z4, Z4
 	VPADDD.BCST sha1Constants<>+8(SB), Z4, Z4
@@ -2421,11 +2357,11 @@ block:
 	VPROLD      $0x05, Z0, Z21
 	VPADDD      Z21, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z7, Z21
-	VPTERNLOGD  $0x96, Z18, Z11, Z21
-	VPXORD      Z15, Z21, Z21
-	VPROLD      $0x01, Z21, Z15
-	VMOVDQU32   Z2, Z21
+	VMOVDQA64   Z15, Z15
+	VPTERNLOGD  $0x96, Z11, Z7, Z15
+	VPXORD      Z18, Z15, Z15
+	VPROLD      $0x01, Z15, Z15
+	VMOVDQA64   Z2, Z21
 	VPTERNLOGD  $0xe8, Z0, Z1, Z21
 	VPADDD      Z15, Z3, Z3
 	VPADDD.BCST sha1Constants<>+8(SB), Z3, Z3
@@ -2433,11 +2369,11 @@ block:
 	VPROLD      $0x05, Z4, Z21
 	VPADDD      Z21, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z13, Z21
-	VPTERNLOGD  $0x96, Z8, Z16, Z21
-	VPXORD      Z20, Z21, Z21
-	VPROLD      $0x01, Z21, Z20
-	VMOVDQU32   Z1, Z21
+	VMOVDQA64   Z20, Z20
+	VPTERNLOGD  $0x96, Z16, Z13, Z20
+	VPXORD      Z8, Z20, Z20
+	VPROLD      $0x01, Z20, Z20
+	VMOVDQA64   Z1, Z21
 	VPTERNLOGD  $0xe8, Z4, Z0, Z21
 	VPADDD      Z20, Z2, Z2
 	VPADDD.BCST sha1Constants<>+8(SB), Z2, Z2
@@ -2445,11 +2381,11 @@ block:
 	VPROLD      $0x05, Z3, Z21
 	VPADDD      Z21, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z19, Z21
-	VPTERNLOGD  $0x96, Z5, Z14, Z21
-	VPXORD      Z18, Z21, Z21
-	VPROLD      $0x01, Z21, Z18
-	VMOVDQU32   Z0, Z21
+	VMOVDQA64   Z18, Z18
+	VPTERNLOGD  $0x96, Z14, Z19, Z18
+	VPXORD      Z5, Z18, Z18
+	VPROLD      $0x01, Z18, Z18
+	VMOVDQA64   Z0, Z21
 	VPTERNLOGD  $0xe8, Z3, Z4, Z21
 	VPADDD      Z18, Z1, Z1
 	VPADDD.BCST sha1Constants<>+8(SB), Z1, Z1
@@ -2457,11 +2393,11 @@ block:
 	VPROLD      $0x05, Z2, Z21
 	VPADDD      Z21, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z15, Z21
-	VPTERNLOGD  $0x96, Z9, Z17, Z21
-	VPXORD      Z8, Z21, Z21
-	VPROLD      $0x01, Z21, Z8
-	VMOVDQU32   Z4, Z21
+	VMOVDQA64   Z8, Z8
+	VPTERNLOGD  $0x96, Z17, Z15, Z8
+	VPXORD      Z9, Z8, Z8
+	VPROLD      $0x01, Z8, Z8
+	VMOVDQA64   Z4, Z21
 	VPTERNLOGD  $0xe8, Z2, Z3, Z21
 	VPADDD      Z8, Z0, Z0
 	VPADDD.BCST sha1Constants<>+8(SB), Z0, Z0
@@ -2469,11 +2405,11 @@ block:
 	VPROLD      $0x05, Z1, Z21
 	VPADDD      Z21, Z0, Z0
 	VPROLD      $0x1e, Z2, Z2
-	VMOVDQU32   Z20, Z21
-	VPTERNLOGD  $0x96, Z6, Z12, Z21
-	VPXORD      Z5, Z21, Z21
-	VPROLD      $0x01, Z21, Z5
-	VMOVDQU32   Z3, Z21
+	VMOVDQA64   Z5, Z5
+	VPTERNLOGD  $0x96, Z12, Z20, Z5
+	VPXORD      Z6, Z5, Z5
+	VPROLD      $0x01, Z5, Z5
+	VMOVDQA64   Z3, Z21
 	VPTERNLOGD  $0xe8, Z1, Z2, Z21
 	VPADDD      Z5, Z4, Z4
 	VPADDD.BCST sha1Constants<>+8(SB), Z4, Z4
@@ -2481,11 +2417,11 @@ block:
 	VPROLD      $0x05, Z0, Z21
 	VPADDD      Z21, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z18, Z21
-	VPTERNLOGD  $0x96, Z10, Z7, Z21
-	VPXORD      Z9, Z21, Z21
-	VPROLD      $0x01, Z21, Z9
-	VMOVDQU32   Z2, Z21
+	VMOVDQA64   Z9, Z9
+	VPTERNLOGD  $0x96, Z7, Z18, Z9
+	VPXORD      Z10, Z9, Z9
+	VPROLD      $0x01, Z9, Z9
+	VMOVDQA64   Z2, Z21
 	VPTERNLOGD  $0xe8, Z0, Z1, Z21
 	VPADDD      Z9, Z3, Z3
 	VPADDD.BCST sha1Constants<>+8(SB), Z3, Z3
@@ -2493,11 +2429,11 @@ block:
 	VPROLD      $0x05, Z4, Z21
 	VPADDD      Z21, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z8, Z21
-	VPTERNLOGD  $0x96, Z11, Z13, Z21
-	VPXORD      Z6, Z21, Z21
-	VPROLD      $0x01, Z21, Z6
-	VMOVDQU32   Z1, Z21
+	VMOVDQA64   Z6, Z6
+	VPTERNLOGD  $0x96, Z13, Z8, Z6
+	VPXORD      Z11, Z6, Z6
+	VPROLD      $0x01, Z6, Z6
+	VMOVDQA64   Z1, Z21
 	VPTERNLOGD  $0xe8, Z4, Z0, Z21
 	VPADDD      Z6, Z2, Z2
 	VPADDD.BCST sha1Constants<>+8(SB), Z2, Z2
@@ -2505,11 +2441,11 @@ block:
 	VPROLD      $0x05, Z3, Z21
 	VPADDD      Z21, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z5, Z21
-	VPTERNLOGD  $0x96, Z16, Z19, Z21
-	VPXORD      Z10, Z21, Z21
-	VPROLD      $0x01, Z21, Z10
-	VMOVDQU32   Z0, Z21
+	VMOVDQA64   Z10, Z10
+	VPTERNLOGD  $0x96, Z19, Z5, Z10
+	VPXORD      Z16, Z10, Z10
+	VPROLD      $0x01, Z10, Z10
+	VMOVDQA64   Z0, Z21
 	VPTERNLOGD  $0xe8, Z3, Z4, Z21
 	VPADDD      Z10, Z1, Z1
 	VPADDD.BCST sha1Constants<>+8(SB), Z1, Z1
@@ -2517,11 +2453,11 @@ block:
 	VPROLD      $0x05, Z2, Z21
 	VPADDD      Z21, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z9, Z21
-	VPTERNLOGD  $0x96, Z14, Z15, Z21
-	VPXORD      Z11, Z21, Z21
-	VPROLD      $0x01, Z21, Z11
-	VMOVDQU32   Z4, Z21
+	VMOVDQA64   Z11, Z11
+	VPTERNLOGD  $0x96, Z15, Z9, Z11
+	VPXORD      Z14, Z11, Z11
+	VPROLD      $0x01, Z11, Z11
+	VMOVDQA64   Z4, Z21
 	VPTERNLOGD  $0xe8, Z2, Z3, Z21
 	VPADDD      Z11, Z0, Z0
 	VPADDD.BCST sha1Constants<>+8(SB), Z0, Z0
@@ -2529,11 +2465,11 @@ block:
 	VPROLD      $0x05, Z1, Z21
 	VPADDD      Z21, Z0, Z0
 	VPROLD      $0x1e, Z2, Z2
-	VMOVDQU32   Z6, Z21
-	VPTERNLOGD  $0x96, Z17, Z20, Z21
-	VPXORD      Z16, Z21, Z21
-	VPROLD      $0x01, Z21, Z16
-	VMOVDQU32   Z3, Z21
+	VMOVDQA64   Z16, Z16
+	VPTERNLOGD  $0x96, Z20, Z6, Z16
+	VPXORD      Z17, Z16, Z16
+	VPROLD      $0x01, Z16, Z16
+	VMOVDQA64   Z3, Z21
 	VPTERNLOGD  $0xe8, Z1, Z2, Z21
 	VPADDD      Z16, Z4, Z4
 	VPADDD.BCST sha1Constants<>+8(SB), Z4, Z4
@@ -2541,11 +2477,11 @@ block:
 	VPROLD      $0x05, Z0, Z21
 	VPADDD      Z21, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z10, Z21
-	VPTERNLOGD  $0x96, Z12, Z18, Z21
-	VPXORD      Z14, Z21, Z21
-	VPROLD      $0x01, Z21, Z14
-	VMOVDQU32   Z2, Z21
+	VMOVDQA64   Z14, Z14
+	VPTERNLOGD  $0x96, Z18, Z10, Z14
+	VPXORD      Z12, Z14, Z14
+	VPROLD      $0x01, Z14, Z14
+	VMOVDQA64   Z2, Z21
 	VPTERNLOGD  $0xe8, Z0, Z1, Z21
 	VPADDD      Z14, Z3, Z3
 	VPADDD.BCST sha1Constants<>+8(SB), Z3, Z3
@@ -2553,11 +2489,11 @@ block:
 	VPROLD      $0x05, Z4, Z21
 	VPADDD      Z21, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z11, Z21
-	VPTERNLOGD  $0x96, Z7, Z8, Z21
-	VPXORD      Z17, Z21, Z21
-	VPROLD      $0x01, Z21, Z17
-	VMOVDQU32   Z1, Z21
+	VMOVDQA64   Z17, Z17
+	VPTERNLOGD  $0x96, Z8, Z11, Z17
+	VPXORD      Z7, Z17, Z17
+	VPROLD      $0x01, Z17, Z17
+	VMOVDQA64   Z1, Z21
 	VPTERNLOGD  $0xe8, Z4, Z0, Z21
 	VPADDD      Z17, Z2, Z2
 	VPADDD.BCST sha1Constants<>+8(SB), Z2, Z2
@@ -2565,11 +2501,11 @@ block:
 	VPROLD      $0x05, Z3, Z21
 	VPADDD      Z21, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z16, Z21
-	VPTERNLOGD  $0x96, Z13, Z5, Z21
-	VPXORD      Z12, Z21, Z21
-	VPROLD      $0x01, Z21, Z12
-	VMOVDQU32   Z0, Z21
+	VMOVDQA64   Z12, Z12
+	VPTERNLOGD  $0x96, Z5, Z16, Z12
+	VPXORD      Z13, Z12, Z12
+	VPROLD      $0x01, Z12, Z12
+	VMOVDQA64   Z0, Z21
 	VPTERNLOGD  $0xe8, Z3, Z4, Z21
 	VPADDD      Z12, Z1, Z1
 	VPADDD.BCST sha1Constants<>+8(SB), Z1, Z1
@@ -2577,11 +2513,11 @@ block:
 	VPROLD      $0x05, Z2, Z21
 	VPADDD      Z21, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z14, Z21
-	VPTERNLOGD  $0x96, Z19, Z9, Z21
-	VPXORD      Z7, Z21, Z21
-	VPROLD      $0x01, Z21, Z7
-	VMOVDQU32   Z4, Z21
+	VMOVDQA64   Z7, Z7
+	VPTERNLOGD  $0x96, Z9, Z14, Z7
+	VPXORD      Z19, Z7, Z7
+	VPROLD      $0x01, Z7, Z7
+	VMOVDQA64   Z4, Z21
 	VPTERNLOGD  $0xe8, Z2, Z3, Z21
 	VPADDD      Z7, Z0, Z0
 	VPADDD.BCST sha1Constants<>+8(SB), Z0, Z0
@@ -2589,11 +2525,11 @@ block:
 	VPROLD      $0x05, Z1, Z21
 	VPADDD      Z21, Z0, Z0
 	VPROLD      $0x1e, Z2, Z2
-	VMOVDQU32   Z17, Z21
-	VPTERNLOGD  $0x96, Z15, Z6, Z21
-	VPXORD      Z13, Z21, Z21
-	VPROLD      $0x01, Z21, Z13
-	VMOVDQU32   Z3, Z21
+	VMOVDQA64   Z13, Z13
+	VPTERNLOGD  $0x96, Z6, Z17, Z13
+	VPXORD      Z15, Z13, Z13
+	VPROLD      $0x01, Z13, Z13
+	VMOVDQA64   Z3, Z21
 	VPTERNLOGD  $0xe8, Z1, Z2, Z21
 	VPADDD      Z13, Z4, Z4
 	VPADDD.BCST sha1Constants<>+8(SB), Z4, Z4
@@ -2601,11 +2537,11 @@ block:
 	VPROLD      $0x05, Z0, Z21
 	VPADDD      Z21, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z12, Z21
-	VPTERNLOGD  $0x96, Z20, Z10, Z21
-	VPXORD      Z19, Z21, Z21
-	VPROLD      $0x01, Z21, Z19
-	VMOVDQU32   Z2, Z21
+	VMOVDQA64   Z19, Z19
+	VPTERNLOGD  $0x96, Z10, Z12, Z19
+	VPXORD      Z20, Z19, Z19
+	VPROLD      $0x01, Z19, Z19
+	VMOVDQA64   Z2, Z21
 	VPTERNLOGD  $0xe8, Z0, Z1, Z21
 	VPADDD      Z19, Z3, Z3
 	VPADDD.BCST sha1Constants<>+8(SB), Z3, Z3
@@ -2613,11 +2549,11 @@ block:
 	VPROLD      $0x05, Z4, Z21
 	VPADDD      Z21, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z7, Z21
-	VPTERNLOGD  $0x96, Z18, Z11, Z21
-	VPXORD      Z15, Z21, Z21
-	VPROLD      $0x01, Z21, Z15
-	VMOVDQU32   Z1, Z21
+	VMOVDQA64   Z15, Z15
+	VPTERNLOGD  $0x96, Z11, Z7, Z15
+	VPXORD      Z18, Z15, Z15
+	VPROLD      $0x01, Z15, Z15
+	VMOVDQA64   Z1, Z21
 	VPTERNLOGD  $0xe8, Z4, Z0, Z21
 	VPADDD      Z15, Z2, Z2
 	VPADDD.BCST sha1Constants<>+8(SB), Z2, Z2
@@ -2625,11 +2561,11 @@ block:
 	VPROLD      $0x05, Z3, Z21
 	VPADDD      Z21, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z13, Z21
-	VPTERNLOGD  $0x96, Z8, Z16, Z21
-	VPXORD      Z20, Z21, Z21
-	VPROLD      $0x01, Z21, Z20
-	VMOVDQU32   Z0, Z21
+	VMOVDQA64   Z20, Z20
+	VPTERNLOGD  $0x96, Z16, Z13, Z20
+	VPXORD      Z8, Z20, Z20
+	VPROLD      $0x01, Z20, Z20
+	VMOVDQA64   Z0, Z21
 	VPTERNLOGD  $0xe8, Z3, Z4, Z21
 	VPADDD      Z20, Z1, Z1
 	VPADDD.BCST sha1Constants<>+8(SB), Z1, Z1
@@ -2637,11 +2573,11 @@ block:
 	VPROLD      $0x05, Z2, Z21
 	VPADDD      Z21, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z19, Z21
-	VPTERNLOGD  $0x96, Z5, Z14, Z21
-	VPXORD      Z18, Z21, Z21
-	VPROLD      $0x01, Z21, Z18
-	VMOVDQU32   Z4, Z21
+	VMOVDQA64   Z18, Z18
+	VPTERNLOGD  $0x96, Z14, Z19, Z18
+	VPXORD      Z5, Z18, Z18
+	VPROLD      $0x01, Z18, Z18
+	VMOVDQA64   Z4, Z21
 	VPTERNLOGD  $0xe8, Z2, Z3, Z21
 	VPADDD      Z18, Z0, Z0
 	VPADDD.BCST sha1Constants<>+8(SB), Z0, Z0
@@ -2649,11 +2585,11 @@ block:
 	VPROLD      $0x05, Z1, Z21
 	VPADDD      Z21, Z0, Z0
 	VPROLD      $0x1e, Z2, Z2
-	VMOVDQU32   Z15, Z21
-	VPTERNLOGD  $0x96, Z9, Z17, Z21
-	VPXORD      Z8, Z21, Z21
-	VPROLD      $0x01, Z21, Z8
-	VMOVDQU32   Z3, Z21
+	VMOVDQA64   Z8, Z8
+	VPTERNLOGD  $0x96, Z17, Z15, Z8
+	VPXORD      Z9, Z8, Z8
+	VPROLD      $0x01, Z8, Z8
+	VMOVDQA64   Z3, Z21
 	VPTERNLOGD  $0x96, Z1, Z2, Z21
 	VPADDD      Z8, Z4, Z4
 	VPADDD.BCST sha1Constants<>+12(SB), Z4, Z4
@@ -2661,11 +2597,11 @@ block:
 	VPROLD      $0x05, Z0, Z21
 	VPADDD      Z21, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z20, Z21
-	VPTERNLOGD  $0x96, Z6, Z12, Z21
-	VPXORD      Z5, Z21, Z21
-	VPROLD      $0x01, Z21, Z5
-	VMOVDQU32   Z2, Z21
+	VMOVDQA64   Z5, Z5
+	VPTERNLOGD  $0x96, Z12, Z20, Z5
+	VPXORD      Z6, Z5, Z5
+	VPROLD      $0x01, Z5, Z5
+	VMOVDQA64   Z2, Z21
 	VPTERNLOGD  $0x96, Z0, Z1, Z21
 	VPADDD      Z5, Z3, Z3
 	VPADDD.BCST sha1Constants<>+12(SB), Z3, Z3
@@ -2673,11 +2609,11 @@ block:
 	VPROLD      $0x05, Z4, Z21
 	VPADDD      Z21, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z18, Z21
-	VPTERNLOGD  $0x96, Z10, Z7, Z21
-	VPXORD      Z9, Z21, Z21
-	VPROLD      $0x01, Z21, Z9
-	VMOVDQU32   Z1, Z21
+	VMOVDQA64   Z9, Z9
+	VPTERNLOGD  $0x96, Z7, Z18, Z9
+	VPXORD      Z10, Z9, Z9
+	VPROLD      $0x01, Z9, Z9
+	VMOVDQA64   Z1, Z21
 	VPTERNLOGD  $0x96, Z4, Z0, Z21
 	VPADDD      Z9, Z2, Z2
 	VPADDD.BCST sha1Constants<>+12(SB), Z2, Z2
@@ -2685,11 +2621,11 @@ block:
 	VPROLD      $0x05, Z3, Z21
 	VPADDD      Z21, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z8, Z21
-	VPTERNLOGD  $0x96, Z11, Z13, Z21
-	VPXORD      Z6, Z21, Z21
-	VPROLD      $0x01, Z21, Z6
-	VMOVDQU32   Z0, Z21
+	VMOVDQA64   Z6, Z6
+	VPTERNLOGD  $0x96, Z13, Z8, Z6
+	VPXORD      Z11, Z6, Z6
+	VPROLD      $0x01, Z6, Z6
+	VMOVDQA64   Z0, Z21
 	VPTERNLOGD  $0x96, Z3, Z4, Z21
 	VPADDD      Z6, Z1, Z1
 	VPADDD.BCST sha1Constants<>+12(SB), Z1, Z1
@@ -2697,11 +2633,11 @@ block:
 	VPROLD      $0x05, Z2, Z21
 	VPADDD      Z21, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z5, Z21
-	VPTERNLOGD  $0x96, Z16, Z19, Z21
-	VPXORD      Z10, Z21, Z21
-	VPROLD      $0x01, Z21, Z10
-	VMOVDQU32   Z4, Z21
+	VMOVDQA64   Z10, Z10
+	VPTERNLOGD  $0x96, Z19, Z5, Z10
+	VPXORD      Z16, Z10, Z10
+	VPROLD      $0x01, Z10, Z10
+	VMOVDQA64   Z4, Z21
 	VPTERNLOGD  $0x96, Z2, Z3, Z21
 	VPADDD      Z10, Z0, Z0
 	VPADDD.BCST sha1Constants<>+12(SB), Z0, Z0
@@ -2709,11 +2645,11 @@ block:
 	VPROLD      $0x05, Z1, Z21
 	VPADDD      Z21, Z0, Z0
 	VPROLD      $0x1e, Z2, Z2
-	VMOVDQU32   Z9, Z21
-	VPTERNLOGD  $0x96, Z14, Z15, Z21
-	VPXORD      Z11, Z21, Z21
-	VPROLD      $0x01, Z21, Z11
-	VMOVDQU32   Z3, Z21
+	VMOVDQA64   Z11, Z11
+	VPTERNLOGD  $0x96, Z15, Z9, Z11
+	VPXORD      Z14, Z11, Z11
+	VPROLD      $0x01, Z11, Z11
+	VMOVDQA64   Z3, Z21
 	VPTERNLOGD  $0x96, Z1, Z2, Z21
 	VPADDD      Z11, Z4, Z4
 	VPADDD.BCST sha1Constants<>+12(SB), Z4, Z4
@@ -2721,11 +2657,11 @@ block:
 	VPROLD      $0x05, Z0, Z21
 	VPADDD      Z21, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z6, Z21
-	VPTERNLOGD  $0x96, Z17, Z20, Z21
-	VPXORD      Z16, Z21, Z21
-	VPROLD      $0x01, Z21, Z16
-	VMOVDQU32   Z2, Z21
+	VMOVDQA64   Z16, Z16
+	VPTERNLOGD  $0x96, Z20, Z6, Z16
+	VPXORD      Z17, Z16, Z16
+	VPROLD      $0x01, Z16, Z16
+	VMOVDQA64   Z2, Z21
 	VPTERNLOGD  $0x96, Z0, Z1, Z21
 	VPADDD      Z16, Z3, Z3
 	VPADDD.BCST sha1Constants<>+12(SB), Z3, Z3
@@ -2733,11 +2669,11 @@ block:
 	VPROLD      $0x05, Z4, Z21
 	VPADDD      Z21, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z10, Z21
-	VPTERNLOGD  $0x96, Z12, Z18, Z21
-	VPXORD      Z14, Z21, Z21
-	VPROLD      $0x01, Z21, Z14
-	VMOVDQU32   Z1, Z21
+	VMOVDQA64   Z14, Z14
+	VPTERNLOGD  $0x96, Z18, Z10, Z14
+	VPXORD      Z12, Z14, Z14
+	VPROLD      $0x01, Z14, Z14
+	VMOVDQA64   Z1, Z21
 	VPTERNLOGD  $0x96, Z4, Z0, Z21
 	VPADDD      Z14, Z2, Z2
 	VPADDD.BCST sha1Constants<>+12(SB), Z2, Z2
@@ -2745,11 +2681,11 @@ block:
 	VPROLD      $0x05, Z3, Z21
 	VPADDD      Z21, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z11, Z21
-	VPTERNLOGD  $0x96, Z7, Z8, Z21
-	VPXORD      Z17, Z21, Z21
-	VPROLD      $0x01, Z21, Z17
-	VMOVDQU32   Z0, Z21
+	VMOVDQA64   Z17, Z17
+	VPTERNLOGD  $0x96, Z8, Z11, Z17
+	VPXORD      Z7, Z17, Z17
+	VPROLD      $0x01, Z17, Z17
+	VMOVDQA64   Z0, Z21
 	VPTERNLOGD  $0x96, Z3, Z4, Z21
 	VPADDD      Z17, Z1, Z1
 	VPADDD.BCST sha1Constants<>+12(SB), Z1, Z1
@@ -2757,11 +2693,11 @@ block:
 	VPROLD      $0x05, Z2, Z21
 	VPADDD      Z21, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z16, Z21
-	VPTERNLOGD  $0x96, Z13, Z5, Z21
-	VPXORD      Z12, Z21, Z21
-	VPROLD      $0x01, Z21, Z12
-	VMOVDQU32   Z4, Z21
+	VMOVDQA64   Z12, Z12
+	VPTERNLOGD  $0x96, Z5, Z16, Z12
+	VPXORD      Z13, Z12, Z12
+	VPROLD      $0x01, Z12, Z12
+	VMOVDQA64   Z4, Z21
 	VPTERNLOGD  $0x96, Z2, Z3, Z21
 	VPADDD      Z12, Z0, Z0
 	VPADDD.BCST sha1Constants<>+12(SB), Z0, Z0
@@ -2769,11 +2705,11 @@ block:
 	VPROLD      $0x05, Z1, Z21
 	VPADDD      Z21, Z0, Z0
 	VPROLD      $0x1e, Z2, Z2
-	VMOVDQU32   Z14, Z21
-	VPTERNLOGD  $0x96, Z19, Z9, Z21
-	VPXORD      Z7, Z21, Z21
-	VPROLD      $0x01, Z21, Z7
-	VMOVDQU32   Z3, Z21
+	VMOVDQA64   Z7, Z7
+	VPTERNLOGD  $0x96, Z9, Z14, Z7
+	VPXORD      Z19, Z7, Z7
+	VPROLD      $0x01, Z7, Z7
+	VMOVDQA64   Z3, Z21
 	VPTERNLOGD  $0x96, Z1, Z2, Z21
 	VPADDD      Z7, Z4, Z4
 	VPADDD.BCST sha1Constants<>+12(SB), Z4, Z4
@@ -2781,11 +2717,11 @@ block:
 	VPROLD      $0x05, Z0, Z21
 	VPADDD      Z21, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z17, Z21
-	VPTERNLOGD  $0x96, Z15, Z6, Z21
-	VPXORD      Z13, Z21, Z21
-	VPROLD      $0x01, Z21, Z13
-	VMOVDQU32   Z2, Z21
+	VMOVDQA64   Z13, Z13
+	VPTERNLOGD  $0x96, Z6, Z17, Z13
+	VPXORD      Z15, Z13, Z13
+	VPROLD      $0x01, Z13, Z13
+	VMOVDQA64   Z2, Z21
 	VPTERNLOGD  $0x96, Z0, Z1, Z21
 	VPADDD      Z13, Z3, Z3
 	VPADDD.BCST sha1Constants<>+12(SB), Z3, Z3
@@ -2793,11 +2729,11 @@ block:
 	VPROLD      $0x05, Z4, Z21
 	VPADDD      Z21, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z12, Z21
-	VPTERNLOGD  $0x96, Z20, Z10, Z21
-	VPXORD      Z19, Z21, Z21
-	VPROLD      $0x01, Z21, Z19
-	VMOVDQU32   Z1, Z21
+	VMOVDQA64   Z19, Z19
+	VPTERNLOGD  $0x96, Z10, Z12, Z19
+	VPXORD      Z20, Z19, Z19
+	VPROLD      $0x01, Z19, Z19
+	VMOVDQA64   Z1, Z21
 	VPTERNLOGD  $0x96, Z4, Z0, Z21
 	VPADDD      Z19, Z2, Z2
 	VPADDD.BCST sha1Constants<>+12(SB), Z2, Z2
@@ -2805,11 +2741,11 @@ block:
 	VPROLD      $0x05, Z3, Z21
 	VPADDD      Z21, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z7, Z21
-	VPTERNLOGD  $0x96, Z18, Z11, Z21
-	VPXORD      Z15, Z21, Z21
-	VPROLD      $0x01, Z21, Z15
-	VMOVDQU32   Z0, Z21
+	VMOVDQA64   Z15, Z15
+	VPTERNLOGD  $0x96, Z11, Z7, Z15
+	VPXORD      Z18, Z15, Z15
+	VPROLD      $0x01, Z15, Z15
+	VMOVDQA64   Z0, Z21
 	VPTERNLOGD  $0x96, Z3, Z4, Z21
 	VPADDD      Z15, Z1, Z1
 	VPADDD.BCST sha1Constants<>+12(SB), Z1, Z1
@@ -2817,11 +2753,11 @@ block:
 	VPROLD      $0x05, Z2, Z21
 	VPADDD      Z21, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z13, Z21
-	VPTERNLOGD  $0x96, Z8, Z16, Z21
-	VPXORD      Z20, Z21, Z21
-	VPROLD      $0x01, Z21, Z16
-	VMOVDQU32   Z4, Z20
+	VMOVDQA64   Z20, Z20
+	VPTERNLOGD  $0x96, Z16, Z13, Z20
+	VPXORD      Z8, Z20, Z20
+	VPROLD      $0x01, Z20, Z16
+	VMOVDQA64   Z4, Z20
 	VPTERNLOGD  $0x96, Z2, Z3, Z20
 	VPADDD      Z16, Z0, Z0
 	VPADDD.BCST sha1Constants<>+12(SB), Z0, Z0
@@ -2829,11 +2765,11 @@ block:
 	VPROLD      $0x05, Z1, Z20
 	VPADDD      Z20, Z0, Z0
 	VPROLD      $0x1e, Z2, Z2
-	VMOVDQU32   Z19, Z19
-	VPTERNLOGD  $0x96, Z5, Z14, Z19
-	VPXORD      Z18, Z19, Z19
-	VPROLD      $0x01, Z19, Z14
-	VMOVDQU32   Z3, Z18
+	VMOVDQA64   Z18, Z18
+	VPTERNLOGD  $0x96, Z14, Z19, Z18
+	VPXORD      Z5, Z18, Z18
+	VPROLD      $0x01, Z18, Z14
+	VMOVDQA64   Z3, Z18
 	VPTERNLOGD  $0x96, Z1, Z2, Z18
 	VPADDD      Z14, Z4, Z4
 	VPADDD.BCST sha1Constants<>+12(SB), Z4, Z4
@@ -2841,11 +2777,11 @@ block:
 	VPROLD      $0x05, Z0, Z18
 	VPADDD      Z18, Z4, Z4
 	VPROLD      $0x1e, Z1, Z1
-	VMOVDQU32   Z15, Z15
-	VPTERNLOGD  $0x96, Z9, Z17, Z15
-	VPXORD      Z8, Z15, Z15
-	VPROLD      $0x01, Z15, Z8
-	VMOVDQU32   Z2, Z15
+	VMOVDQA64   Z8, Z8
+	VPTERNLOGD  $0x96, Z17, Z15, Z8
+	VPXORD      Z9, Z8, Z8
+	VPROLD      $0x01, Z8, Z8
+	VMOVDQA64   Z2, Z15
 	VPTERNLOGD  $0x96, Z0, Z1, Z15
 	VPADDD      Z8, Z3, Z3
 	VPADDD.BCST sha1Constants<>+12(SB), Z3, Z3
@@ -2853,11 +2789,11 @@ block:
 	VPROLD      $0x05, Z4, Z15
 	VPADDD      Z15, Z3, Z3
 	VPROLD      $0x1e, Z0, Z0
-	VMOVDQU32   Z16, Z15
-	VPTERNLOGD  $0x96, Z6, Z12, Z15
-	VPXORD      Z5, Z15, Z15
-	VPROLD      $0x01, Z15, Z5
-	VMOVDQU32   Z1, Z12
+	VMOVDQA64   Z5, Z5
+	VPTERNLOGD  $0x96, Z12, Z16, Z5
+	VPXORD      Z6, Z5, Z5
+	VPROLD      $0x01, Z5, Z5
+	VMOVDQA64   Z1, Z12
 	VPTERNLOGD  $0x96, Z4, Z0, Z12
 	VPADDD      Z5, Z2, Z2
 	VPADDD.BCST sha1Constants<>+12(SB), Z2, Z2
@@ -2865,11 +2801,11 @@ block:
 	VPROLD      $0x05, Z3, Z5
 	VPADDD      Z5, Z2, Z2
 	VPROLD      $0x1e, Z4, Z4
-	VMOVDQU32   Z14, Z5
-	VPTERNLOGD  $0x96, Z10, Z7, Z5
-	VPXORD      Z9, Z5, Z5
+	VMOVDQA64   Z9, Z5
+	VPTERNLOGD  $0x96, Z7, Z14, Z5
+	VPXORD      Z10, Z5, Z5
 	VPROLD      $0x01, Z5, Z5
-	VMOVDQU32   Z0, Z7
+	VMOVDQA64   Z0, Z7
 	VPTERNLOGD  $0x96, Z3, Z4, Z7
 	VPADDD      Z5, Z1, Z1
 	VPADDD.BCST sha1Constants<>+12(SB), Z1, Z1
@@ -2877,11 +2813,11 @@ block:
 	VPROLD      $0x05, Z2, Z5
 	VPADDD      Z5, Z1, Z1
 	VPROLD      $0x1e, Z3, Z3
-	VMOVDQU32   Z8, Z5
-	VPTERNLOGD  $0x96, Z11, Z13, Z5
-	VPXORD      Z6, Z5, Z5
+	VMOVDQA64   Z6, Z5
+	VPTERNLOGD  $0x96, Z13, Z8, Z5
+	VPXORD      Z11, Z5, Z5
 	VPROLD      $0x01, Z5, Z5
-	VMOVDQU32   Z4, Z6
+	VMOVDQA64   Z4, Z6
 	VPTERNLOGD  $0x96, Z2, Z3, Z6
 	VPADDD      Z5, Z0, Z0
 	VPADDD.BCST sha1Constants<>+12(SB), Z0, Z0

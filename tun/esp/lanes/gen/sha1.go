@@ -43,7 +43,7 @@ func sha1Rounds(v vector, state []reg.VecVirtual, w []Op, constants Mem) []reg.V
 
 // sha1Expand puts word i of the message schedule where word i-16 was.
 func (v vector) sha1Expand(w []Op, i int) {
-	x := v.parity(v.inRegister(w[(i-3)%16]), v.inRegister(w[(i-8)%16]), w[(i-14)%16])
-	v.xor(w[i%16], x, x)
+	x := v.parity(w[i%16], v.inRegister(w[(i-3)%16]), w[(i-8)%16])
+	v.xor(w[(i-14)%16], x, x)
 	v.replace(w, i%16, v.rotl(x, 1))
 }

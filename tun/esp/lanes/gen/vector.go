@@ -15,14 +15,6 @@ type vector struct {
 	wide bool
 }
 
-// lanes is how many there are.
-func (v vector) lanes() int {
-	if v.wide {
-		return 16
-	}
-	return 8
-}
-
 // suffix ends the names of kernels with that many lanes.
 func (v vector) suffix() string {
 	if v.wide {
@@ -50,7 +42,11 @@ func (v vector) move(from, to Op) {
 // copy returns a new register with x.
 func (v vector) copy(x Op) reg.VecVirtual {
 	r := v.reg()
-	v.move(x, r)
+	if v.wide && IsRegister(x) {
+		v.VMOVDQA64(x, r)
+	} else {
+		v.move(x, r)
+	}
 	return r
 }
 
