@@ -95,12 +95,15 @@ func TestGoldenFlows(t *testing.T) {
 			inBubbleOf(t, flow.mode, func(t *testing.T, r *rig) {
 				tape := iketest.NewRecorder()
 				r.a.Proposals, r.b.Proposals = []ike.Proposal{flow.proposal}, []ike.Proposal{flow.proposal}
+				var keys strings.Builder
+				r.a.KeyLog = ike.NewKeyLog(&keys)
 				r.a.Log, r.b.Log = slog.New(annotator{tape, true}), slog.New(annotator{tape, false})
 				flow.run(t, r)
 				for _, d := range r.Sent() {
 					tape.Note(d.FromA, d.Octets, ike.Path{Local: d.From.Remote, Remote: d.From.Local, Marker: d.From.Marker})
 				}
 				got.Messages = tape.Messages()
+				got.Setup = map[string]string{"keys": strings.TrimSpace(keys.String())}
 				for i := range got.Messages {
 					got.Messages[i].At = 0 // the pauses are random
 				}

@@ -14,6 +14,7 @@
 //	client_test.go      postern against strongSwan
 //	gateway_test.go     vpnc and strongSwan against the concentrator
 //	keylog_test.go      Wireshark with the keys that postern writes
+//	eyes_test.go        Wireshark and ike-scan read what we send
 //	record_test.go      golden flows: our engine with a real peer, recorded under known randomness
 //	flow_test.go        golden flows: replayed without root, peer or network
 //	radius_test.go      FreeRADIUS behind the concentrator and behind strongSwan

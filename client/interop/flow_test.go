@@ -70,6 +70,10 @@ func TestReplayFindsDifferences(t *testing.T) {
 
 // replay carries a flow through with the recorded peer.
 func replay(t *testing.T, f *iketest.Flow) (outcome []string, err error) {
+	return replayWith(t, f, nil)
+}
+
+func replayWith(t *testing.T, f *iketest.Flow, keys *ike.KeyLog) (outcome []string, err error) {
 	cryptotest.SetGlobalRandom(t, seedOf(t, f))
 	synctest.Test(t, func(t *testing.T) {
 		peer := iketest.NewPlayer(f)
@@ -78,7 +82,8 @@ func replay(t *testing.T, f *iketest.Flow) (outcome []string, err error) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			outcome = run(ctx, f, peer.Router, nil, func() {})
+			e := &end{setup: f.Setup, router: peer.Router, hangUp: func() {}, keys: keys}
+			outcome = e.run(ctx)
 			cancel()
 		}()
 		err = peer.Play(ctx)
@@ -104,9 +109,12 @@ func step() { time.Sleep(100 * time.Millisecond) }
 // run is our end's part of a flow, recorded or replayed. It calls hangUp when the peer is to end the connection, and
 // returns what it found out.
 func run(ctx context.Context, f *iketest.Flow, r *ike.Router, log *slog.Logger, hangUp func()) []string {
-	e := &end{setup: f.Setup, router: r, log: log, hangUp: hangUp}
+	return (&end{setup: f.Setup, router: r, log: log, hangUp: hangUp}).run(ctx)
+}
+
+func (e *end) run(ctx context.Context) []string {
 	does := e.initiate
-	if f.Setup["role"] == "responder" {
+	if e.setup["role"] == "responder" {
 		does = e.respond
 	}
 	if err := does(ctx); err != nil {
@@ -126,6 +134,7 @@ type end struct {
 	router  *ike.Router
 	log     *slog.Logger
 	hangUp  func()
+	keys    *ike.KeyLog
 	sa      *ike.SA
 	outcome []string
 }
@@ -160,7 +169,7 @@ func named[T fmt.Stringer](all []T, name string) []T {
 func (e *end) config() ike.Config {
 	return ike.Config{
 		Proposals: named(flowProposals, e.setup["ike"]), Lifetime: 8 * time.Hour,
-		Methods: []isakmp.AuthMethod{isakmp.AuthXAuthInitPSK}, Log: e.log,
+		Methods: []isakmp.AuthMethod{isakmp.AuthXAuthInitPSK}, Log: e.log, KeyLog: e.keys,
 	}
 }
 
