@@ -134,6 +134,9 @@ type Opened struct {
 	Err   error
 }
 
+// Offset is where Open and OpenBatch leave an inner packet: behind header and IV.
+func (in *Inbound) Offset() int { return in.body() }
+
 // OpenBatch verifies and decrypts packets in place, with the same results as Open
 // for one after the other; opened[i] says what became of packets[i], and is as
 // long as packets at least. Of two with one sequence number the first that is
