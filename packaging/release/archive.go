@@ -13,7 +13,7 @@ import (
 
 // archives packs each target's programs with what a person needs beside them: a zip for Windows, a tar.gz for others.
 func (r *release) archives(work string) error {
-	if r.only == "deb" {
+	if r.only != "" && r.only != "archives" {
 		return nil
 	}
 	for _, t := range r.targets() {
@@ -25,6 +25,9 @@ func (r *release) archives(work string) error {
 		}
 		for _, p := range programs {
 			files = append(files, file{from: filepath.Join(work, "bin", t.String(), t.exe(p)), to: t.exe(p), exec: true})
+		}
+		if window := filepath.Join(work, "bin", t.String(), t.exe(guiProgram)); t.os == "windows" && has(window) {
+			files = append(files, file{from: window, to: t.exe(guiProgram), exec: true})
 		}
 		beside := map[string][]string{
 			"linux":   {"packaging/man", "packaging/completions", "packaging/systemd", "packaging/polkit"},

@@ -113,21 +113,29 @@ func (r *release) build(work string) error {
 	if r.only == "archives" || r.noGUI {
 		return nil
 	}
+	if r.only == "" {
+		if err := r.buildWindowsGUI(work); err != nil {
+			return err
+		}
+	}
 	return r.buildGUI(work)
 }
 
 func (r *release) compile(work string, t target, program string, more ...string) error {
 	words := append([]string{"GOOS=" + t.os, "GOARCH=" + t.arch}, more...)
 	words = append(words, "go", "build", "-trimpath", "-buildvcs=false")
-	words = append(words, special[program]...)
-	words = append(words,
-		"-ldflags", "-s -w -buildid= -X main.version="+r.full, "-o", filepath.Join(work, "bin", t.String(), t.exe(program)), "./cmd/"+program)
+	ldflags := "-s -w -buildid= -X main.version=" + r.full
+	switch {
+	case program == guiProgram && t.os == "windows":
+		words, ldflags = append(words, "-tags", "gui"), ldflags+" -H windowsgui"
+	case program == guiProgram:
+		// What links with C code is loaded at an address of chance, as distributions want it.
+		words = append(words, "-tags", "gui", "-buildmode=pie")
+	}
+	words = append(words, "-ldflags", ldflags, "-o", filepath.Join(work, "bin", t.String(), t.exe(program)), "./cmd/"+program)
 	_, err := run(".", words...)
 	return err
 }
-
-// special are flags of one program: what links with C code is loaded at an address of chance, as distributions want it.
-var special = map[string][]string{guiProgram: {"-tags", "gui", "-buildmode=pie"}}
 
 const guiProgram = "postern-gui"
 

@@ -5,7 +5,7 @@
 // can't be made here is left out, with a line that says why.
 //
 // main.go has the order, build.go the programs, stage.go the files that are put beside them, archive.go and packages.go
-// what holds them, licences.go what the dependencies demand, sign.go checksums and signature.
+// what holds them, windows.go signatures and installer for Windows, licences.go what the dependencies demand, sign.go checksums and signature.
 package main
 
 import (
@@ -21,10 +21,12 @@ import (
 func main() {
 	var r release
 	flag.StringVar(&r.out, "o", "dist", "the `folder` to make; what it held is removed")
-	flag.StringVar(&r.only, "only", "", "make the `deb` or `archives` of this machine's architecture alone, without a bill of materials: for tests")
+	flag.StringVar(&r.only, "only", "", "make the deb, the `packages` of all formats, or the archives of this machine's architecture alone, without a bill of materials: for tests")
 	flag.StringVar(&r.version, "version", "", "a `version` of digits and dots in place of the commit's, for tests of upgrades")
 	flag.StringVar(&r.key, "key", os.Getenv("MINISIGN_KEY"), "a `file` with a minisign key to sign the checksums with ($MINISIGN_KEY)")
 	flag.StringVar(&r.password, "key-password", os.Getenv("MINISIGN_PASSWORD_FILE"), "a `file` with the key's password ($MINISIGN_PASSWORD_FILE)")
+	flag.StringVar(&r.codeKey, "code-key", os.Getenv("AUTHENTICODE_KEY"), "a `file` with the key to sign programs for Windows with, PEM ($AUTHENTICODE_KEY)")
+	flag.StringVar(&r.codeCertificate, "code-certificate", os.Getenv("AUTHENTICODE_CERT"), "a `file` with its certificates, PEM ($AUTHENTICODE_CERT)")
 	flag.BoolVar(&r.noGUI, "no-gui", false, "leave the window out, which takes minutes to build")
 	list := flag.Bool("licences", false, "only list the dependencies with their licences, and check these")
 	flag.Parse()
@@ -42,14 +44,16 @@ func main() {
 
 // release is one run.
 type release struct {
-	out, only     string
-	version       string // of packages: digits and dots, which all formats order alike
-	full          string // what the programs call themselves
-	epoch         int64  // the commit's time, in seconds
-	key, password string
-	tools         string // where tools are installed
-	noGUI         bool
-	gui           string // the window's program, "" where it can't be built
+	out, only       string
+	version         string // of packages: digits and dots, which all formats order alike
+	full            string // what the programs call themselves
+	epoch           int64  // the commit's time, in seconds
+	key, password   string
+	codeKey         string // of Authenticode's signatures, with its certificates
+	codeCertificate string
+	tools           string // where tools are installed
+	noGUI           bool
+	gui             string // the window's program, "" where it can't be built
 }
 
 // make makes everything, from the root of the module.
@@ -71,7 +75,7 @@ func (r *release) make() error {
 	defer os.RemoveAll(work)
 	r.tools = filepath.Join(work, "tools")
 	fmt.Println("version", r.full)
-	for _, step := range []func(work string) error{r.build, r.stage, r.archives, r.packages, r.bill, r.checksums} {
+	for _, step := range []func(work string) error{r.build, r.authenticode, r.stage, r.archives, r.packages, r.installer, r.bill, r.checksums} {
 		if err := step(work); err != nil {
 			return err
 		}

@@ -33,8 +33,8 @@ func (r *release) packages(work string) error {
 	}
 	stage := filepath.Join(work, "stage")
 	formats := []string{"deb", "rpm", "apk", "archlinux"}
-	if r.only != "" {
-		formats = []string{r.only}
+	if r.only == "deb" {
+		formats = formats[:1]
 	}
 	for _, t := range r.targets() {
 		if t.os != "linux" {

@@ -3,8 +3,19 @@ package main
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"image/png"
+	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -161,5 +172,165 @@ func TestClear(t *testing.T) {
 	}
 	if _, err := os.Stat(mine); err == nil {
 		t.Error("an old release is still there")
+	}
+}
+
+func TestMSIVersion(t *testing.T) {
+	for version, want := range map[string]string{"1.2.3": "1.2.3", "1.2": "1.2.0", "1.2.3.4": "1.2.3", "0.0.0.272": "0.0.272", "0.0.0.70000": "", "300.1": "", "1.x.2": ""} {
+		if got, err := msiVersion(version); got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q, %v", version, got, err)
+		}
+	}
+}
+
+// Another DLL isn't taken for the driver's.
+func TestCheckWintun(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "wintun.dll")
+	if err := os.WriteFile(path, []byte("MZ"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, arch := range []string{"amd64", "arm64"} {
+		if err := checkWintun(path, arch); err == nil {
+			t.Errorf("%s: any file is the driver", arch)
+		}
+	}
+	if err := checkWintun(path+"x", "amd64"); err == nil {
+		t.Error("no file is the driver")
+	}
+}
+
+// The installer is one that msiinfo reads: it holds program, driver and service.
+func TestInstaller(t *testing.T) {
+	for _, tool := range []string{"wixl", "msiinfo"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s isn't here: apt-get install wixl msitools", tool)
+		}
+	}
+	t.Chdir(filepath.Join("..", ".."))
+	work := t.TempDir()
+	for _, name := range []string{"bin/windows-amd64/postern.exe", "bin/windows-amd64/postern-gui.exe", "stage/LICENSE", "stage/" + noticesName, "wintun.dll"} {
+		path := filepath.Join(work, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(name), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := release{out: work, version: "1.2.3"}
+	if err := r.msi(work, filepath.Join(work, "wintun.dll")); err != nil {
+		t.Fatal(err)
+	}
+	msi := filepath.Join(work, "postern-1.2.3-windows-amd64.msi")
+	for table, want := range map[string][]string{
+		"File":           {"postern.exe", "wintun.dll", "postern-gui.exe", "LICENSE.txt"},
+		"ServiceInstall": {"daemon --group postern", "Postern VPN service"},
+		"Property":       {"ProductVersion\t1.2.3"},
+		"Shortcut":       {"[INSTALLDIR]postern-gui.exe"},
+	} {
+		out, err := run(".", "msiinfo", "export", msi, table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range want {
+			if !strings.Contains(out, w) {
+				t.Errorf("%s lacks %q:\n%s", table, w, out)
+			}
+		}
+	}
+}
+
+// A program for Windows that was signed says by whom.
+func TestAuthenticode(t *testing.T) {
+	if _, err := exec.LookPath("osslsigncode"); err != nil {
+		t.Skip("osslsigncode isn't here: apt-get install osslsigncode")
+	}
+	if testing.Short() {
+		t.Skip("builds a program")
+	}
+	dir := t.TempDir()
+	key, certificate := codeKey(t, dir)
+	source, exe := filepath.Join(dir, "main.go"), filepath.Join(dir, "a.exe")
+	if err := os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run(".", "GOOS=windows", "CGO_ENABLED=0", "go", "build", "-o", exe, source); err != nil {
+		t.Fatal(err)
+	}
+	r := release{codeKey: key, codeCertificate: certificate, epoch: time.Now().Unix()}
+	if err := r.signCode(exe); err != nil {
+		t.Fatal(err)
+	}
+	out, err := run(".", "osslsigncode", "verify", "-CAfile", certificate, "-in", exe)
+	if err != nil || !strings.Contains(out, "CN=a key for the test") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	r.codeKey = source
+	if err := r.signCode(exe); err == nil {
+		t.Error("what is no key signs")
+	}
+}
+
+// codeKey makes a key to sign programs with, and its certificate.
+func codeKey(t *testing.T, dir string) (key, certificate string) {
+	t.Helper()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a key for the test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, certificate = filepath.Join(dir, "key.pem"), filepath.Join(dir, "certificate.pem")
+	err = errors.Join(
+		os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600),
+		os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, certificate
+}
+
+// launchd's job is a property list that starts the program that is installed.
+func TestLaunchd(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "macos", "io.postern.daemon.plist"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list struct {
+		Keys    []string `xml:"dict>key"`
+		Strings []string `xml:"dict>string"`
+		Words   []string `xml:"dict>array>string"`
+	}
+	if err := xml.Unmarshal(data, &list); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"/usr/local/bin/postern", "daemon"}, list.Words); diff != "" {
+		t.Error(diff)
+	}
+	if len(list.Strings) == 0 || list.Strings[0] != "io.postern.daemon" || list.Keys[0] != "Label" {
+		t.Errorf("%+v", list)
+	}
+}
+
+// The window's icon is there in every size that its package names.
+func TestIcons(t *testing.T) {
+	for _, size := range []int{16, 24, 32, 48, 64, 128, 256, 512} {
+		f, err := os.Open(filepath.Join("..", "desktop", "icons", fmt.Sprintf("%d.png", size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := png.DecodeConfig(f)
+		if f.Close(); err != nil || config.Width != size || config.Height != size {
+			t.Errorf("%d: %d by %d, %v", size, config.Width, config.Height, err)
+		}
 	}
 }
