@@ -105,7 +105,9 @@ func (l *large) received(packet []byte, h *header, now time.Duration) {
 	if l.alarm == nil {
 		return
 	}
-	l.heard.Store(int64(now))
+	if l.heard.Load() != int64(now) { // once a batch: it costs more than reading
+		l.heard.Store(int64(now))
+	}
 	if l.armed.Load() == 0 {
 		return
 	}

@@ -65,7 +65,7 @@ func (r *receiver) Close() error {
 }
 
 const (
-	readBatch = 64 // datagrams
+	readBatch = inboundBatch // datagrams
 
 	// restAfter errors in a row the reader rests before each further read, lest a
 	// broken interface keeps a processor busy.

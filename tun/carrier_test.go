@@ -337,3 +337,35 @@ func TestPeerMoves(t *testing.T) {
 		}
 	}
 }
+
+// TestCarrierMarked: many packets behind non-IKE markers arrive as they were.
+func TestCarrierMarked(t *testing.T) {
+	gateway, _ := listenUDP(t, loopback4, PlainIKE)
+	client, _ := listenUDP(t, loopback4, ByRemotePort)
+	dev := tuntest.New(1400)
+	tunnel := New(dev)
+	defer tunnel.Close()
+	gateway.Attach(tunnel)
+	to := Path{Remote: gateway.LocalAddr()}
+	c, g := office(t, 1, 2, func(packets [][]byte) error { return client.SendESP(packets, to) }, func([][]byte) error { return nil })
+	if err := tunnel.Add(g); err != nil {
+		t.Fatal(err)
+	}
+	out := New(tuntest.New(1400))
+	defer out.Close()
+	if err := out.Add(c); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 20 {
+		packet := udpPacket("10.9.0.2:7", "10.20.0.1:9", bytes.Repeat([]byte{byte(n)}, 10*n))
+		for i := range out.outbound.sizes {
+			out.outbound.sizes[i] = copy(out.outbound.buffers[i][headroom:], packet)
+		}
+		out.seal(len(out.outbound.sizes))
+		for range out.outbound.sizes {
+			if got := next(t, dev.Written()); !bytes.Equal(got, packet) {
+				t.Fatalf("%d octets, want %d", len(got), len(packet))
+			}
+		}
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"sync"
 )
 
 // Carrier is one UDP socket for IKE, ESP and keepalives. Its Send methods may be
@@ -13,6 +15,7 @@ type Carrier struct {
 	receiver
 	framing Framing
 	local   netip.AddrPort
+	marked  sync.Pool // of *marked
 }
 
 // ListenUDP opens a UDP socket on a local address, which may be 0.0.0.0 or ::
@@ -96,14 +99,36 @@ func (c *Carrier) SendIKE(msg []byte, to Path) error {
 // without the non-ESP marker they go behind the non-IKE marker, as the oldest
 // drafts of NAT traversal have it.
 func (c *Carrier) SendESP(packets [][]byte, to Path) error {
-	if !to.Marker {
-		marked := make([][]byte, len(packets))
-		for i, p := range packets {
-			marked[i] = append(bytes.Clone(nonIKEMarker), p...)
-		}
-		packets = marked
+	if to.Marker {
+		return c.socket.Write(packets, to)
 	}
-	return c.socket.Write(packets, to)
+	m, _ := c.marked.Get().(*marked)
+	if m == nil {
+		m = new(marked)
+	}
+	defer c.marked.Put(m)
+	return c.socket.Write(m.mark(packets), to)
+}
+
+// marked is room for packets behind their markers.
+type marked struct {
+	octets  []byte
+	packets [][]byte
+}
+
+func (m *marked) mark(packets [][]byte) [][]byte {
+	size := 0
+	for _, p := range packets {
+		size += len(nonIKEMarker) + len(p)
+	}
+	// Grown beforehand: the packets lie in it, and it mustn't move.
+	m.octets, m.packets = slices.Grow(m.octets[:0], size), m.packets[:0]
+	for _, p := range packets {
+		begin := len(m.octets)
+		m.octets = append(append(m.octets, nonIKEMarker...), p...)
+		m.packets = append(m.packets, m.octets[begin:])
+	}
+	return m.packets
 }
 
 // SendKeepalive sends a NAT keepalive (RFC 3948, section 2.3).

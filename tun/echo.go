@@ -81,7 +81,7 @@ func (t *Tunnel) inject(packet []byte) bool {
 	now := time.Since(t.start)
 	buffer := make([]byte, headroom+len(packet), headroom+len(packet)+tailroom)
 	copy(buffer[headroom:], packet)
-	t.sealFor(p, buffer, buffer[headroom:], now)
+	out.add(p, buffer, len(packet), now)
 	out.send(now)
 	return true
 }

@@ -15,38 +15,31 @@ type Datagram struct {
 	From Path
 }
 
-// inbound is the pump carrier -> open -> device. The lock is taken once a batch:
+// inbound is the pump carrier -> open -> device. Packets are opened where they arrived,
+// and written from there. The lock is taken once a batch:
 // with one carrier it is never contended, with several it keeps an association
 // in one goroutine at a time.
 type inbound struct {
 	sync.Mutex
 	traffic traffic
-	buffers [][]byte // deviceOffset octets of room, then a packet
-	ready   [][]byte // to be written: the first of buffers, cut to length
+	packets [][]byte // of one pair, as they arrived
+	opened  []esp.Opened
+	ready   [][]byte // to be written: deviceOffset octets of room, then a packet
 }
 
 const (
-	// deviceOffset is the room in front of each packet written to the device: it
-	// may put its own header there (Linux: struct virtio_net_hdr, 10 octets).
-	deviceOffset = 16
+	// deviceOffset is the room in front of each packet written to the device: it may
+	// put its own header there. ESP's header was there before.
+	deviceOffset = espHeaderLen
 
 	maxPacket = 65535 // octets of an IP packet
 
-	inboundBatch = 64 // packets opened for one write to the device
+	inboundBatch = 128 // packets opened at once, and written at once
 )
 
-// grow allocates the buffers. A device that takes batches joins TCP segments in
-// them, and wants the room of the largest packet; the system gives the memory
-// when it is written to.
-func (in *inbound) grow(batchSize int) {
-	room := 2048
-	if batchSize > 1 {
-		room = maxPacket
-	}
-	in.buffers = make([][]byte, inboundBatch)
-	for i := range in.buffers {
-		in.buffers[i] = make([]byte, deviceOffset, deviceOffset+room)
-	}
+func (in *inbound) grow() {
+	in.packets = make([][]byte, 0, inboundBatch)
+	in.opened = make([]esp.Opened, inboundBatch)
 	in.ready = make([][]byte, 0, inboundBatch)
 }
 
@@ -60,63 +53,120 @@ func (t *Tunnel) Deliver(batch []Datagram) {
 		return
 	}
 	table, now := t.table.Load(), time.Since(t.start)
-	for i := range batch {
-		t.open(table, &batch[i], now)
-		if len(in.ready) == inboundBatch {
+	for len(batch) > 0 {
+		n := sameSPI(batch[:min(len(batch), inboundBatch)])
+		if len(in.ready)+n > inboundBatch {
 			t.writeReady()
 		}
+		t.open(table, batch[:n], now)
+		batch = batch[n:]
 	}
 	t.writeReady()
 }
 
-// open opens one packet and makes it ready for the device.
-func (t *Tunnel) open(table *table, d *Datagram, now time.Duration) {
+// sameSPI is how many of the packets begin with the SPI of the first; 1 when that has
+// none.
+func sameSPI(batch []Datagram) int {
+	first := batch[0].Data
+	if len(first) < espHeaderLen {
+		return 1
+	}
+	for i := range batch {
+		if d := batch[i].Data; len(d) < espHeaderLen || [4]byte(d) != [4]byte(first) {
+			return i
+		}
+	}
+	return len(batch)
+}
+
+// open opens packets of one SPI and makes them ready for the device.
+func (t *Tunnel) open(table *table, run []Datagram, now time.Duration) {
 	in := &t.inbound
-	if len(d.Data) < 8 {
+	if len(run[0].Data) < espHeaderLen {
 		in.traffic.drop(malformed, 1)
 		return
 	}
-	p := table.bySPI[binary.BigEndian.Uint32(d.Data)]
+	spi := binary.BigEndian.Uint32(run[0].Data)
+	p := table.bySPI[spi]
 	if p == nil {
-		in.traffic.drop(noSA, 1)
+		in.traffic.drop(noSA, len(run))
 		if f := t.stray.Load(); f != nil {
-			(*f)(binary.BigEndian.Uint32(d.Data), d.From)
+			for i := range run {
+				(*f)(spi, run[i].From)
+			}
 		}
 		return
 	}
+	in.packets = in.packets[:0]
+	for i := range run {
+		in.packets = append(in.packets, run[i].Data)
+	}
+	opened := in.opened[:len(run)]
 	newest := p.In.Sequence()
-	packet, next, err := p.In.Open(d.Data)
-	if err != nil {
-		in.drop(p, refusal(err))
-		return
-	}
-	p.lastInbound.Store(int64(now))
+	p.In.OpenBatch(in.packets, opened)
 	if p.In.Sequence() != newest && p.Seen != nil {
-		p.Seen(d.From)
+		tellSeen(p, newest, run, opened)
 	}
-	if next == esp.NextNone {
-		return
+	t.accept(p, opened, now)
+}
+
+// tellSeen tells where packets came from that had the highest sequence number so far.
+func tellSeen(p *Pair, newest uint32, run []Datagram, opened []esp.Opened) {
+	var told Path
+	for i := range run {
+		if n := binary.BigEndian.Uint32(run[i].Data[4:]); opened[i].Err == nil && n > newest {
+			if newest = n; run[i].From != told {
+				told = run[i].From
+				p.Seen(told)
+			}
+		}
 	}
-	h, ok := parse(packet)
-	if !ok || next != nextHeader(packet) {
-		in.drop(p, malformed)
-		return
+}
+
+// accept makes those ready for the device that were opened, and belong to the pair.
+func (t *Tunnel) accept(p *Pair, opened []esp.Opened, now time.Duration) {
+	in := &t.inbound
+	var flow header // of the packet before that belongs to the pair
+	alive, packets, octets := false, 0, 0
+	for i := range opened {
+		o := &opened[i]
+		if o.Err != nil {
+			in.drop(p, refusal(o.Err))
+			continue
+		}
+		if alive = true; o.Next == esp.NextNone {
+			continue
+		}
+		h, ok := parse(o.Inner)
+		if !ok || o.Next != nextHeader(o.Inner) {
+			in.drop(p, malformed)
+			continue
+		}
+		if !h.sameFlow(&flow) {
+			if !p.receives(&h) {
+				in.drop(p, outsideSelectors)
+				continue
+			}
+			flow = h
+		}
+		packet := o.Inner[:h.length]
+		t.large.received(packet, &h, now)
+		if t.echo.takes(packet, &h) {
+			continue
+		}
+		clampMSS(packet, &h, t.limit(&h))
+		packets++
+		octets += len(packet)
+		begin := p.In.Offset() - deviceOffset
+		in.ready = append(in.ready, in.packets[i][begin:p.In.Offset()+len(packet)])
 	}
-	if !p.receives(&h) {
-		in.drop(p, outsideSelectors)
-		return
+	if alive {
+		p.lastInbound.Store(int64(now))
 	}
-	packet = packet[:h.length]
-	t.large.received(packet, &h, now)
-	if t.echo.takes(packet, &h) {
-		return
+	if packets > 0 {
+		p.in.count(packets, octets)
+		in.traffic.count(packets, octets)
 	}
-	clampMSS(packet, &h, t.limit(&h))
-	p.in.count(len(packet))
-	in.traffic.count(len(packet))
-	n := len(in.ready)
-	in.buffers[n] = append(in.buffers[n][:deviceOffset], packet...)
-	in.ready = append(in.ready, in.buffers[n])
 }
 
 // writeReady writes the opened packets to the device.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	wgtun "golang.zx2c4.com/wireguard/tun"
@@ -17,27 +18,45 @@ type outbound struct {
 	traffic traffic
 	buffers [][]byte // one a packet: headroom octets, the packet, room for the trailer
 	sizes   []int
-	sealed  [][]byte // packets of pair, not sent yet
+	larger  atomic.Int64 // the device's MTU, when it has become larger than the buffers
+
+	// Packets of one pair that aren't sealed yet, in their buffers from ESP's header on,
+	// and how many octets they have.
+	packets [][]byte
+	octets  int
 	pair    *Pair
-	notice  []byte // room for one ICMP message to the device
+
+	flow     header // of the packet before, in this batch,
+	flowPair *Pair  // and the pair it belongs to; nil: there was none
+
+	notice []byte // room for one ICMP message to the device
 }
 
 const (
-	// headroom is where the device puts a packet: with AES-CBC, header (8) and IV
-	// (16) fit in front exactly, and it needn't be moved when sealed.
+	// headroom is where the device puts a packet: header (8) and IV (16 at most) fit
+	// in front, and it needn't be moved when sealed.
 	headroom = 24
 	tailroom = 64 // padding, trailer and ICV of every suite
+
+	leastArena = 256 << 10 // octets of all buffers
+	cacheLine  = 64        // octets
 
 	readFailures = 16 // in a row that end Serve
 )
 
-func (out *outbound) grow(batchSize int) {
+// grow allocates the buffers, for packets of mtu octets. They lie an odd number of cache
+// lines apart: at multiples of 4,096 octets all their headers would have their place in
+// the same few lines of the first cache.
+func (out *outbound) grow(batchSize, mtu int) {
+	room := headroom + max(mtu, min(leastArena/batchSize, maxPacket)) + tailroom
+	stride := ((room+cacheLine-1)/cacheLine | 1) * cacheLine
+	arena := make([]byte, batchSize*stride)
 	out.buffers = make([][]byte, batchSize)
 	for i := range out.buffers {
-		out.buffers[i] = make([]byte, headroom+maxPacket, headroom+maxPacket+tailroom)
+		out.buffers[i] = arena[i*stride:][: room-tailroom : room]
 	}
 	out.sizes = make([]int, batchSize)
-	out.sealed = make([][]byte, 0, batchSize)
+	out.packets = make([][]byte, 0, batchSize)
 }
 
 // Serve reads the device, seals what it gives and sends it, until Close, which
@@ -53,6 +72,9 @@ func (t *Tunnel) Serve() error {
 
 	failures := 0
 	for {
+		if mtu := t.outbound.larger.Swap(0); mtu > 0 {
+			t.outbound.grow(len(t.outbound.buffers), int(mtu))
+		}
 		n, err := t.dev.Read(t.outbound.buffers, t.outbound.sizes, headroom)
 		if n > 0 {
 			t.seal(n)
@@ -78,7 +100,15 @@ func (t *Tunnel) Serve() error {
 // drainEvents reads the device's events until it is closed: one that nobody
 // takes could block the device.
 func (t *Tunnel) drainEvents() {
-	for range t.dev.Events() {
+	room := 0
+	for e := range t.dev.Events() {
+		if e&wgtun.EventMTUUpdate == 0 {
+			continue
+		}
+		if mtu, err := t.dev.MTU(); err == nil && mtu > room && mtu <= maxPacket {
+			room = mtu
+			t.outbound.larger.Store(int64(mtu))
+		}
 	}
 }
 
@@ -88,6 +118,7 @@ func (t *Tunnel) seal(n int) {
 	out.Lock()
 	defer out.Unlock()
 	table, now := t.table.Load(), time.Since(t.start)
+	out.flowPair = nil
 	for i := range n {
 		t.sealOne(table, out.buffers[i], out.sizes[i], now)
 	}
@@ -105,7 +136,11 @@ func (t *Tunnel) sealOne(table *table, buffer []byte, size int, now time.Duratio
 		return
 	}
 	packet = packet[:h.length]
-	p := table.outbound(&h)
+	p := out.flowPair
+	if p == nil || !h.sameFlow(&out.flow) {
+		p = table.outbound(&h)
+		out.flow, out.flowPair = h, p
+	}
 	if p == nil {
 		why := outsideSelectors
 		if table.empty() {
@@ -121,7 +156,7 @@ func (t *Tunnel) sealOne(table *table, buffer []byte, size int, now time.Duratio
 		return
 	}
 	clampMSS(packet, &h, mtu)
-	t.sealFor(p, buffer, packet, now)
+	out.add(p, buffer, len(packet), now)
 }
 
 // sealTooBig refuses a packet that is larger than the MTU, or seals it in fragments
@@ -138,38 +173,45 @@ func (t *Tunnel) sealTooBig(p *Pair, packet []byte, h *header, mtu int, now time
 		return
 	}
 	for _, b := range fragments {
-		t.sealFor(p, b, b[headroom:], now)
+		out.add(p, b, len(b)-headroom, now)
 	}
 }
 
-// sealFor seals a packet that lies in buffer behind the headroom, for a pair.
-func (t *Tunnel) sealFor(p *Pair, buffer, packet []byte, now time.Duration) {
-	out := &t.outbound
+// add has a packet of size octets sealed that lies in buffer behind the headroom, with
+// others of the pair.
+func (out *outbound) add(p *Pair, buffer []byte, size int, now time.Duration) {
 	if p != out.pair {
 		out.send(now)
 		out.pair = p
 	}
-	sealed, err := p.Out.Seal(buffer[:0], packet, nextHeader(packet))
-	if err != nil {
-		out.drop(p, exhausted, 1)
-		return
-	}
-	p.out.count(len(packet))
-	out.traffic.count(len(packet))
-	out.sealed = append(out.sealed, sealed)
+	out.packets = append(out.packets, buffer[headroom-p.Out.Offset():headroom+size])
+	out.octets += size
 }
 
-// send sends what was sealed.
+// send seals the packets of the pair and sends them.
 func (out *outbound) send(now time.Duration) {
-	if p := out.pair; len(out.sealed) > 0 {
-		if err := p.Send(out.sealed); err != nil {
-			out.drop(p, sendRefused, len(out.sealed))
-		} else {
-			p.lastOutbound.Store(int64(now))
-		}
+	p, packets, octets := out.pair, out.packets, out.octets
+	out.pair, out.packets, out.octets = nil, packets[:0], 0
+	if len(packets) == 0 {
+		return
 	}
-	out.sealed = out.sealed[:0]
-	out.pair = nil
+	n, err := p.Out.SealBatch(packets)
+	if err != nil {
+		for _, left := range packets[n:] {
+			octets -= len(left) - p.Out.Offset()
+		}
+		out.drop(p, exhausted, len(packets)-n)
+	}
+	if n == 0 {
+		return
+	}
+	p.out.count(n, octets)
+	out.traffic.count(n, octets)
+	if err := p.Send(packets[:n]); err != nil {
+		out.drop(p, sendRefused, n)
+	} else {
+		p.lastOutbound.Store(int64(now))
+	}
 }
 
 func (out *outbound) drop(p *Pair, why reason, packets int) {

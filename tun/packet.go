@@ -35,6 +35,11 @@ type header struct {
 	dontFragment     bool   // IPv6, or IPv4 with DF
 }
 
+// sameFlow reports whether selectors see no difference.
+func (h *header) sameFlow(g *header) bool {
+	return h.srcPort == g.srcPort && h.dstPort == g.dstPort && h.protocol == g.protocol && h.src == g.src && h.dst == g.dst
+}
+
 // parse reads the headers of an IP packet. Octets behind the packet's own length
 // are allowed. false: b is no whole IP packet.
 func parse(b []byte) (h header, ok bool) {

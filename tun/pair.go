@@ -27,7 +27,8 @@ type Pair struct {
 
 	// Seen, if not nil, is told where an authentic packet came from whose sequence
 	// number is the highest so far: a peer whose address changed is there now. It
-	// runs in the carrier's goroutine for each such packet, so it has to be quick.
+	// runs in the carrier's goroutine, for packets of one path in a batch once at
+	// least, so it has to be quick.
 	//
 	// Neither Send nor Seen may call methods of the Tunnel.
 	Seen func(from Path)

@@ -58,8 +58,8 @@ type traffic struct {
 	drops           [reasons]atomic.Uint64
 }
 
-func (t *traffic) count(octets int) {
-	t.packets.Add(1)
+func (t *traffic) count(packets, octets int) {
+	t.packets.Add(uint64(packets))
 	t.octets.Add(uint64(octets))
 }
 

@@ -43,11 +43,12 @@ func New(dev Device) *Tunnel {
 	// A nanosecond ago, so that 0 after it is no time at which anything happened.
 	t := &Tunnel{dev: dev, start: time.Now().Add(-1), done: make(chan struct{})}
 	t.table.Store(newTable(nil, nil))
-	if mtu, err := dev.MTU(); err == nil {
+	mtu, err := dev.MTU()
+	if err == nil {
 		t.SetMTU(mtu)
 	}
-	t.inbound.grow(dev.BatchSize())
-	t.outbound.grow(dev.BatchSize())
+	t.inbound.grow()
+	t.outbound.grow(dev.BatchSize(), min(mtu, maxPacket))
 	return t
 }
 
