@@ -2,8 +2,12 @@ package lanes
 
 // newDESKernel returns the kernel of the tier in use.
 func newDESKernel(rounds []desRound) desKernel {
-	if tier >= AVX512 {
+	switch tier {
+	case AVX512:
 		return newWideDES(rounds)
+	case AVX2:
+		return newSlicedDES(rounds)
+	default:
+		return newBitslicedDES(rounds)
 	}
-	return newBitslicedDES(rounds)
 }

@@ -1,7 +1,5 @@
 package lanes
 
-//go:generate go run -C gen ./des/boxes
-
 import "encoding/binary"
 
 // bitslicedDES is DES on words of 64 lanes: word i of a half block has bit i of

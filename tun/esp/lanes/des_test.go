@@ -14,24 +14,6 @@ import (
 	"time"
 )
 
-// inDESTiers runs a subtest in every tier; those beyond the CPU are skipped.
-func inDESTiers(t *testing.T, f func(t *testing.T)) {
-	for _, tier := range []Tier{Pure, AVX2, AVX512} {
-		t.Run(tier.String(), func(t *testing.T) {
-			setDESTier(t, tier)
-			f(t)
-		})
-	}
-}
-
-func setDESTier(t testing.TB, tier Tier) {
-	before := Used()
-	if err := SetTier(tier); err != nil {
-		t.Skip(err)
-	}
-	t.Cleanup(func() { _ = SetTier(before) })
-}
-
 // desPair is DES or triple DES, by the length of the key, here and in crypto/des.
 func desPair(t testing.TB, key []byte) (CBC, cipher.Block) {
 	t.Helper()
@@ -92,7 +74,7 @@ func desKnown(t *testing.T) (known [][3][]byte) {
 // with one key three times is DES.
 func TestDESKnownAnswers(t *testing.T) {
 	known := desKnown(t)
-	inDESTiers(t, func(t *testing.T) {
+	forEachTier(t, func(t *testing.T) {
 		for _, k := range known {
 			for _, keys := range []int{1, 3} {
 				c, _ := desPair(t, bytes.Repeat(k[0], keys))
@@ -116,7 +98,7 @@ func TestDESKnownAnswers(t *testing.T) {
 
 // The example of CBC in FIPS 81, appendix C, table C1 ("Now is the time for all ").
 func TestDESKnownCBC(t *testing.T) {
-	inDESTiers(t, func(t *testing.T) {
+	forEachTier(t, func(t *testing.T) {
 		c, _ := desPair(t, []byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef})
 		jobs := desJobs(20, []byte("Now is the time for all "))
 		for i := range jobs {
@@ -133,7 +115,7 @@ func TestDESKnownCBC(t *testing.T) {
 
 // Each bit of the key counts as with crypto/des, the parity bits not at all.
 func TestDESKeyBits(t *testing.T) {
-	inDESTiers(t, func(t *testing.T) {
+	forEachTier(t, func(t *testing.T) {
 		for _, length := range []int{8, 24} {
 			none := make([]byte, length)
 			for bit := range 8 * length {
@@ -170,7 +152,7 @@ func TestDESWeakKeys(t *testing.T) {
 		{"1ffe1ffe0efe0efe", "fe1ffe1ffe0efe0e"},
 		{"e0fee0fef1fef1fe", "fee0fee0fef1fef1"},
 	}
-	inDESTiers(t, func(t *testing.T) {
+	forEachTier(t, func(t *testing.T) {
 		for _, pair := range pairs {
 			plaintext := []byte("weakness")
 			jobs := desJobs(64, plaintext)
@@ -202,39 +184,59 @@ func TestDESKeyLength(t *testing.T) {
 	}
 }
 
-// checkDES encrypts and decrypts messages of that many blocks and compares them,
-// with the octets around them, with what crypto/des makes of them.
+// checkDES encrypts and decrypts messages of that many blocks, at any alignment
+// and with other octets around them.
 func checkDES(t testing.TB, c CBC, block cipher.Block, random *rand.ChaCha8, blocks []int) {
 	t.Helper()
-	jobs := make([]Job, len(blocks))
-	around, plain, encrypted := make([][]byte, len(blocks)), make([][]byte, len(blocks)), make([][]byte, len(blocks))
-	for i, n := range blocks {
-		b := make([]byte, 8*n+80)
+	var around, before [][]byte
+	checkDESIn(t, c, block, random, blocks, func(n int) []byte {
+		b := make([]byte, n+80)
 		_, _ = random.Read(b)
-		begin := int(random.Uint64()%64) + 8 // any alignment, the IV before the data
-		end := begin + 8*n
-		around[i], plain[i], encrypted[i] = b, bytes.Clone(b), bytes.Clone(b)
-		jobs[i] = Job{IV: b[begin-8 : begin], Data: b[begin:end:end]}
-		data := encrypted[i][begin:end]
-		cipher.NewCBCEncrypter(block, jobs[i].IV).CryptBlocks(data, data)
+		begin := int(random.Uint64() % 64)
+		inner := b[begin : begin+n : begin+n]
+		clear(inner)
+		around, before = append(around, b), append(before, bytes.Clone(b))
+		return inner
+	})
+	for i := range around {
+		if !bytes.Equal(around[i], before[i]) {
+			t.Fatalf("message %d of %v blocks: what is around it was changed", i, blocks)
+		}
+	}
+}
+
+// checkDESIn encrypts and decrypts messages of that many blocks, where place says,
+// each with its IV before it, and compares them with what crypto/des makes of
+// them. In the end they are zero again.
+func checkDESIn(t testing.TB, c CBC, block cipher.Block, random *rand.ChaCha8, blocks []int, place func(n int) []byte) {
+	t.Helper()
+	jobs := make([]Job, len(blocks))
+	whole, plain, encrypted := make([][]byte, len(blocks)), make([][]byte, len(blocks)), make([][]byte, len(blocks))
+	for i, n := range blocks {
+		b := place(8 + 8*n)
+		_, _ = random.Read(b)
+		whole[i], plain[i], encrypted[i] = b, bytes.Clone(b), bytes.Clone(b)
+		jobs[i] = Job{IV: b[:8:8], Data: b[8:]}
+		cipher.NewCBCEncrypter(block, jobs[i].IV).CryptBlocks(encrypted[i][8:], encrypted[i][8:])
 	}
 	c.Encrypt(jobs)
 	for i := range jobs {
-		if !bytes.Equal(around[i], encrypted[i]) {
-			t.Fatalf("message %d of %v blocks: encrypted\n%x, want\n%x", i, blocks, around[i], encrypted[i])
+		if !bytes.Equal(whole[i], encrypted[i]) {
+			t.Fatalf("message %d of %v blocks: encrypted\n%x, want\n%x", i, blocks, whole[i], encrypted[i])
 		}
 	}
 	c.Decrypt(jobs)
 	for i := range jobs {
-		if !bytes.Equal(around[i], plain[i]) {
-			t.Fatalf("message %d of %v blocks: decrypted\n%x, want\n%x", i, blocks, around[i], plain[i])
+		if !bytes.Equal(whole[i], plain[i]) {
+			t.Fatalf("message %d of %v blocks: decrypted\n%x, want\n%x", i, blocks, whole[i], plain[i])
 		}
+		clear(whole[i])
 	}
 }
 
 // Any number of messages, of equal and of any lengths, with none among them.
 func TestDESAgainstStandard(t *testing.T) {
-	inDESTiers(t, func(t *testing.T) {
+	forEachTier(t, func(t *testing.T) {
 		random := rand.NewChaCha8([32]byte{1})
 		for n := range 140 {
 			key := make([]byte, 8+n%2*16)
@@ -266,7 +268,7 @@ func FuzzDES(f *testing.F) {
 			blocks[i] = int(n)
 		}
 		for tier := range Best() + 1 {
-			setDESTier(t, tier)
+			useTier(t, tier)
 			c, block := desPair(t, key)
 			checkDES(t, c, block, rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}), blocks)
 		}
@@ -274,7 +276,7 @@ func FuzzDES(f *testing.F) {
 }
 
 func TestDESAllocations(t *testing.T) {
-	inDESTiers(t, func(t *testing.T) {
+	forEachTier(t, func(t *testing.T) {
 		for _, length := range []int{8, 24} {
 			c, _ := desPair(t, make([]byte, length))
 			for _, n := range []int{1, 8, 44, 128} {
@@ -310,7 +312,7 @@ func BenchmarkDES(b *testing.B) {
 		for _, tier := range []Tier{Pure, AVX2, AVX512} {
 			for _, direction := range []string{"encrypt", "decrypt"} {
 				b.Run(fmt.Sprintf("%s/%s/%v", name, direction, tier), func(b *testing.B) {
-					setDESTier(b, tier)
+					useTier(b, tier)
 					c, _ := desPair(b, key)
 					run(b, map[string]func([]Job){"encrypt": c.Encrypt, "decrypt": c.Decrypt}[direction])
 				})

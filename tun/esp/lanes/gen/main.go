@@ -1,5 +1,6 @@
-// Gen writes the assembly of package lanes. Each kernel has a file here and one
-// there: `go run . -to ..` writes them all.
+// Gen writes the assembly of package lanes, and the Go code that follows from the
+// tables of DES. Each kernel has a file here and one there: `go run . -to ..`
+// writes them all.
 package main
 
 import (
@@ -13,6 +14,8 @@ import (
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/printer"
+
+	"postern/tun/esp/lanes/gen/des"
 )
 
 // kernels are the files, NAME_amd64.s each, and what writes their functions.
@@ -24,21 +27,31 @@ var kernels = []struct {
 	{"sha1", sha1},
 	{"sha256", sha256},
 	{"aes", aes},
-	{"des", desWide},
+	{"des_avx512", desWide},
+	{"des_avx2", desSliced},
 }
 
 func main() {
 	log.SetFlags(0)
-	out := flag.String("to", "..", "folder to write to")
+	folder := flag.String("to", "..", "folder to write to")
 	flag.Parse()
 	for _, k := range kernels {
 		text, err := assemble(k.write)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(*out, k.name+"_amd64.s"), text, 0o644)
-		}
-		if err != nil {
-			log.Fatalf("gen: %s: %v", k.name, err)
-		}
+		write(filepath.Join(*folder, k.name+"_amd64.s"), text, err)
+	}
+	for name, source := range des.Sources {
+		text, err := source()
+		write(filepath.Join(*folder, name), text, err)
+	}
+}
+
+// write writes a file, if it could be made.
+func write(name string, text []byte, err error) {
+	if err == nil {
+		err = os.WriteFile(name, text, 0o644)
+	}
+	if err != nil {
+		log.Fatalf("gen: %s: %v", filepath.Base(name), err)
 	}
 }
 

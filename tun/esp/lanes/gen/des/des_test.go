@@ -1,10 +1,6 @@
 package des
 
-import (
-	"bytes"
-	"os"
-	"testing"
-)
+import "testing"
 
 // Each circuit puts out what the table of its box says, for all inputs.
 func TestCircuits(t *testing.T) {
@@ -33,21 +29,5 @@ func TestCircuits(t *testing.T) {
 			}
 		}
 		t.Logf("andNot %t: %d gates", andNot, total)
-	}
-}
-
-func TestSources(t *testing.T) {
-	for name, source := range Sources {
-		want, err := source()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := os.ReadFile("../../" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("%s isn't what its source returns: go generate ./tun/esp/lanes", name)
-		}
 	}
 }
