@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"postern/client/profile"
 	"postern/client/prompt"
@@ -26,6 +27,7 @@ type phase1 struct {
 	vpn5000 *stamp.Client // nil: not spoken
 	agreed  bool          // the gateway speaks it too
 	told    atomic.Bool   // the policy was asked for under this SA
+	used    atomic.Bool   // the user is logged in, it is or was the session's phase 1
 
 	part    float64      // of its life after which it is renewed
 	shorter atomic.Int64 // a life time that the gateway named later; 0: none
@@ -157,7 +159,7 @@ func (s *session) ikeConfig(ctx context.Context, one *phase1, why purpose) (ike.
 	}
 	cfg := ike.Config{
 		Proposals: proposals, Lifetime: p.Lifetime.IKE,
-		Identity: identity(p), InitialContact: !why.again && !s.client.options.Accompanied, Patience: s.patience, DPD: p.DPD, Alive: s.alive, Insist: true,
+		Identity: identity(p), InitialContact: !why.again && !s.client.options.Accompanied, Patience: s.patience, DPD: p.DPD, Alive: func() time.Time { return s.aliveUnder(one) }, Insist: true,
 		Transaction: one.login.Handle, Quick: s.quickOffered, Deleted: s.childDeleted, Notify: s.notified,
 		Suspect: s.suspect,
 		Log:     s.log.WithGroup("ike"), KeyLog: s.client.options.KeyLog.phase1(),

@@ -246,15 +246,18 @@ func (s *session) establish(ctx context.Context) (*phase1, error) {
 		case <-look.C:
 			silence := p.login.Silence(began)
 			if silence > probeAfter && !probed {
-				p.sa.Probe() // by which it also learns of another address or mapping of ours
+				p.sa.Probe() // once: by it the gateway learns of another address or mapping of ours
 			}
-			probed = silence > probeAfter
+			probed = probed || silence > probeAfter
 			if parallel || silence < parallelAfter {
 				continue
 			}
 			parallel = true
 			running++
 			s.log.Warn("the gateway is silent, another phase 1 is tried beside this one")
+			if user, password := p.login.Answered(); password != nil {
+				s.client.remember(user, password) // what was typed serves both
+			}
 			go func() {
 				second, err := s.negotiate(ctx, purpose{again: again, ask: prompt.Nobody})
 				if err != nil {
@@ -272,6 +275,7 @@ func (s *session) establish(ctx context.Context) (*phase1, error) {
 func (s *session) take(p *phase1) error {
 	s.taking.Lock()
 	defer s.taking.Unlock()
+	p.used.Store(true)
 	old := s.phase1.Swap(p)
 	s.show(p)
 	s.adopt(p)

@@ -113,6 +113,7 @@ func (s *session) dial(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.used.Store(true)
 	s.phase1.Store(p)
 	s.show(p)
 	s.client.progress(Configuring)
