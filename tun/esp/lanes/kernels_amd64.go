@@ -20,10 +20,10 @@ func sha1x8(state *[8][16]uint32, data *[16]*byte, blocks int)
 func sha1x16(state *[8][16]uint32, data *[16]*byte, blocks int)
 
 //go:noescape
-func sha256x8(state *[8][16]uint32, data *[16]*byte, blocks int)
+func sha256x16(state *[8][16]uint32, data *[16]*byte, blocks int)
 
 //go:noescape
-func sha256x16(state *[8][16]uint32, data *[16]*byte, blocks int)
+func sha256NIx2(state *[8][16]uint32, data *[16]*byte, blocks int)
 
 //go:noescape
 func aesEncryptx8(keys *[15][16]byte, rounds int, chain *[16][16]byte, data *[16]*byte, blocks int)

@@ -6,7 +6,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// sha1 writes the compression function of SHA-1 (FIPS 180-4, section 6.1.2).
+// sha1 writes the compression function of SHA-1 (FIPS 180-4, section 6.1.2). The
+// instructions for it would be slower than lanes, even with AVX2.
 func sha1(c *build.Context) {
 	constants := []uint32{0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6}
 	h := compression{
