@@ -105,6 +105,7 @@ func TestLinks(t *testing.T) {
 
 var (
 	inReason   = regexp.MustCompile(`\bCode(?::| =) *"([a-z0-9_]+)"`)
+	inConstant = regexp.MustCompile(`\bCode: *([a-z]\w*),`)
 	constant   = regexp.MustCompile(`\bCode[A-Z]\w* += "([a-z0-9_]+)"`)
 	problem    = regexp.MustCompile(`Problem = "([a-z0-9_]+)"`)
 	headline   = regexp.MustCompile(`(?m)^### ([a-z0-9_]+)$`)
@@ -128,6 +129,12 @@ func codes(t *testing.T) map[string]bool {
 			for _, pattern := range []*regexp.Regexp{inReason, constant} {
 				for _, m := range pattern.FindAllSubmatch(text, -1) {
 					found[string(m[1])] = true
+				}
+			}
+			for _, m := range inConstant.FindAllSubmatch(text, -1) {
+				value := regexp.MustCompile(`\bconst ` + string(m[1]) + ` = "([a-z0-9_]+)"`).FindSubmatch(text)
+				if value != nil {
+					found[string(value[1])] = true
 				}
 			}
 			if room == "ike/pki" {
