@@ -93,9 +93,9 @@ func (r *receiver) serve(isESP func(d *Datagram) bool) error {
 		}
 		failures = 0
 		packets = packets[:0]
-		for _, d := range in[:n] {
-			if isESP(&d) {
-				packets = append(packets, d)
+		for i := range in[:n] { // by reference: a copy would be allocated for each
+			if isESP(&in[i]) {
+				packets = append(packets, in[i])
 			}
 		}
 		r.deliver(packets)
