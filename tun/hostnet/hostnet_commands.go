@@ -236,8 +236,8 @@ func Recover(stateDir string) error {
 	return h.Recover(context.Background())
 }
 
-// WayTo says how packets to a gateway would leave the host now, but for the interfaces named. It doesn't know of routes
-// that Apply made with another folder's state.
+// WayTo says how packets to a gateway would leave the host now, if neither the interfaces named nor the way that Apply
+// made to it were there.
 func WayTo(gateway netip.Addr, except ...string) (Way, error) {
 	h, err := open("")
 	if err != nil {

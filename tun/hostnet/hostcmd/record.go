@@ -58,6 +58,9 @@ func load(path string) (*record, error) {
 
 // records are those of all tunnels; what can't be read is left out, with an error each.
 func (h *Host) records() (all []*record, err error) {
+	if h.Dir == "" {
+		return nil, nil
+	}
 	paths, _ := filepath.Glob(filepath.Join(h.Dir, "net-*.json")) // fails on a bad pattern only
 	var errs []error
 	for _, path := range paths {

@@ -13,7 +13,7 @@ import (
 type Host struct {
 	System System
 	Run    Run
-	Dir    string                  // of the state files; made when it is needed
+	Dir    string                  // of the state files, made when it is needed; "" for Way alone
 	Self   string                  // this process, told from others with its number, also after a boot
 	Alive  func(owner string) bool // that process still runs
 }

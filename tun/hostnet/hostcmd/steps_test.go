@@ -246,6 +246,13 @@ func TestWay(t *testing.T) {
 			t.Errorf("%s: %+v, %v", to, r, err)
 		}
 	}
+	// Without the state files the tunnel's device is named.
+	other := *h
+	other.Dir = ""
+	m.routes[0].Via = netip.MustParseAddr("192.168.1.254")
+	if r, err := other.Way(t.Context(), netip.MustParseAddr("203.0.113.1"), "utun5"); err != nil || r.Via.String() != "192.168.1.254" {
+		t.Errorf("by another router: %+v, %v", r, err)
+	}
 	m.routes = slices.DeleteFunc(m.routes, func(r Route) bool { return r.Interface == "en0" })
 	if _, err := h.Way(t.Context(), netip.MustParseAddr("203.0.113.1")); !errors.Is(err, ErrNoWay) {
 		t.Errorf("without an uplink: %v", err)

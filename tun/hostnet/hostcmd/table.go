@@ -19,6 +19,9 @@ func there(table []Route, t *Target) bool {
 
 // Way is the route that packets to an address take, as if there were neither our routes nor the interfaces named. Its
 // error wraps ErrNoWay where there is none.
+//
+// Which routes are ours the state files say. Without a folder of these, a route to that very address by way of a router
+// is taken for the one to a gateway that we made.
 func (h *Host) Way(ctx context.Context, to netip.Addr, except ...string) (Route, error) {
 	table, err := h.System.Table(ctx, h.Run)
 	if err != nil {
@@ -32,6 +35,7 @@ func (h *Host) Way(ctx context.Context, to netip.Addr, except ...string) (Route,
 				return s.Route != nil && there([]Route{r}, s.Route)
 			})
 		})
+		ours = ours || h.Dir == "" && r.Via.IsValid() && r.Dst.IsSingleIP() && r.Dst.Addr() == to
 		if ours || slices.Contains(except, r.Interface) || !r.Dst.Contains(to) {
 			continue
 		}
