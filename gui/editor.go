@@ -67,6 +67,9 @@ func (u *UI) editManaged(name, key string) {
 		u.complain(err)
 		q = m
 	}
+	if key == "name" {
+		key = "user" // most often all else is locked
+	}
 	u.newEditor(q, name, m).show(key)
 }
 
@@ -84,6 +87,7 @@ func (u *UI) newEditor(p *profile.Profile, name string, m *profile.Profile) *edi
 		e.base = profile.Default()
 	}
 	e.fault.Importance, e.weak.Importance = widget.DangerImportance, widget.WarningImportance
+	e.weak.SizeName = theme.SizeNameCaptionText
 	e.fault.Wrapping, e.weak.Wrapping = fyne.TextWrapWord, fyne.TextWrapWord
 	values := make(map[string]string)
 	for _, s := range e.base.Settings(true) {
@@ -114,6 +118,9 @@ func (u *UI) newEditor(p *profile.Profile, name string, m *profile.Profile) *edi
 	return e
 }
 
+// above is how much of what is above a field is shown too, in Fyne's units.
+const above = 200
+
 // goTo shows a key's field and puts the focus there.
 func (e *editor) goTo(key string) {
 	for _, in := range e.inputs {
@@ -122,7 +129,7 @@ func (e *editor) goTo(key string) {
 		}
 		e.tabs.SelectIndex(in.page)
 		page := e.tabs.Items[in.page].Content.(*container.Scroll)
-		page.ScrollToOffset(fyne.NewPos(0, max(in.whole.Position().Y-40, 0)))
+		page.ScrollToOffset(fyne.NewPos(0, max(in.whole.Position().Y-above, 0)))
 		if in.focus != nil {
 			e.ui.window.Canvas().Focus(in.focus)
 		}
@@ -161,6 +168,11 @@ func (e *editor) newInput(f profileField, value string, page int) *input {
 		entry.OnChanged = func(string) {
 			e.followGroup(f.key)
 			e.check()
+		}
+		entry.OnSubmitted = func(string) {
+			if !e.save.Disabled() {
+				e.keep()
+			}
 		}
 		in.focus, in.object, in.get = entry, entry, func() string { return entry.Text }
 		if f.kind == asFile {

@@ -1,11 +1,15 @@
 package gui
 
 import (
+	"strings"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
+
+	"postern/client/localapi"
 )
 
 // notice says above everything that there is no daemon, and below it what the
@@ -39,6 +43,9 @@ func (n *notice) show() {
 		text = r.Message
 		if r.Try != "" {
 			text += "\n" + r.Try
+		}
+		if start, ok := strings.CutPrefix(r.Try, "Start it with: "); ok && r.Code == localapi.CodeNoService {
+			text = lang.L("The service isn't running. Start it with: {{.Command}}", map[string]any{"Command": start})
 		}
 	}
 	n.tellDemo()

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,8 +40,9 @@ type desk struct {
 	env    []string
 	socket string
 	api    *localapi.Client
-	said   *buffer // by the daemon
-	window string  // its number, as xdotool writes it
+	said   *buffer  // by the daemon
+	window string   // its number, as xdotool writes it
+	within []string // what postern's programs are started by; nil: nothing
 }
 
 // look is how the window is shown.
@@ -176,6 +178,10 @@ func (d *desk) run(out io.Writer, files []*os.File, program string, args ...stri
 			}
 		})
 		out = log
+	}
+	if strings.HasPrefix(filepath.Base(program), "postern") && d.within != nil {
+		args = slices.Concat(d.within[1:], []string{program}, args)
+		program = d.within[0]
 	}
 	p := &process{Cmd: exec.Command(program, args...), ended: make(chan struct{})}
 	p.Env, p.Dir, p.ExtraFiles, p.Stdout, p.Stderr = d.env, d.folder, files, out, out

@@ -85,7 +85,7 @@ func TestNoService(t *testing.T) {
 		service.end()
 		d.changes("service that is gone", back)
 
-		d.click(-100, 40) // "Try the demonstration"
+		d.click(-100, 65) // "Try the demonstration"
 		demonstration := filepath.Join(d.folder, "tmp/postern-demo-*")
 		d.until("demonstration", func() bool {
 			found, _ := filepath.Glob(demonstration + "/postern.sock")
@@ -105,6 +105,9 @@ func TestNoService(t *testing.T) {
 		d.shows("demo: Connected")
 		d.dialog()
 		d.keys("Escape", "ctrl+q")
+		d.dialog() // the connection ends with the demonstration
+		d.picture("quit", false)
+		d.keys("Return")
 		if err := d.ends(window); err != nil {
 			d.Error(err)
 		}

@@ -186,6 +186,14 @@ func TestHidden(t *testing.T) {
 		t.Error("the window is there")
 	}
 	p.click(d, "Quit")
+	d.until("window, which asks what becomes of the connection", d.visible)
+	out, err := d.xdotool("search", "--onlyvisible", "--name", `postern$`)
+	if d.window = strings.TrimSpace(out); err != nil {
+		t.Fatal(err)
+	}
+	d.focused()
+	d.dialog()
+	d.keys("Return") // it stays
 	if err := d.ends(window); err != nil {
 		t.Error(err)
 	}
