@@ -47,7 +47,7 @@ func allCandidates(bin, tier string) []candidate {
 	ours("null", "neither encrypted nor authenticated", true)
 	ours("aes128-sha1", "AES-128-CBC, HMAC-SHA1-96", true)
 	all = append(all, candidate{
-		name: "wireguard-go", what: "ChaCha20-Poly1305, kernel not involved", thorough: true,
+		name: "wireguard-go", what: "wireguard-go at both ends, ChaCha20-Poly1305", thorough: true,
 		needs: []string{in("wireguard")},
 		up:    func(l *lab) (tunnel, error) { return l.upWireGuard(in("wireguard")) },
 	})

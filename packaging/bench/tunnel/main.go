@@ -114,7 +114,9 @@ func run() error {
 	go func() { failed <- c.serve() }()
 	fmt.Println("ready")
 	err = untilTold(failed, func() error {
-		return json.NewEncoder(os.Stdout).Encode(takeReport(o.suite.String(), dev, t.Stats()))
+		r := takeReport(o.suite.String(), dev, t.Stats())
+		defer r.forget()
+		return json.NewEncoder(os.Stdout).Encode(r)
 	})
 	return errors.Join(err, t.Close(), c.Close())
 }

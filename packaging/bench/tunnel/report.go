@@ -25,24 +25,38 @@ type report struct {
 	ReadPackets, WrotePackets  uint64
 	SentDrops, ReceivedDrops   tun.Drops
 
-	Mallocs uint64 // of the whole program
+	Mallocs uint64 // of the whole program, but for those of reports
 	GCs     uint32
 	RSS     int // KiB that are in memory now
 	MaxRSS  int // and at most
 }
 
-var started = time.Now()
+var (
+	started    = time.Now()
+	ownMallocs uint64 // of reports so far
+)
 
-func takeReport(suite string, d *device, s tun.Stats) report {
+func mallocs() (uint64, uint32) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
+	return m.Mallocs, m.NumGC
+}
+
+// forget has the allocations since the report was taken not count in the next one.
+func (r report) forget() {
+	now, _ := mallocs()
+	ownMallocs = now - r.Mallocs
+}
+
+func takeReport(suite string, d *device, s tun.Stats) report {
+	allocated, gcs := mallocs()
 	return report{
 		Suite: suite, Tier: lanes.Used().String(), Seconds: time.Since(started).Seconds(),
 		Sent: s.Out.Packets, SentOctets: s.Out.Octets, SentDrops: s.Out.Drops,
 		Received: s.In.Packets, ReceivedOctets: s.In.Octets, ReceivedDrops: s.In.Drops,
 		Reads: d.reads.Load(), ReadPackets: d.readPackets.Load(),
 		Writes: d.writes.Load(), WrotePackets: d.wrotePackets.Load(),
-		Mallocs: m.Mallocs, GCs: m.NumGC,
+		Mallocs: allocated - ownMallocs, GCs: gcs,
 		RSS: memory("VmRSS"), MaxRSS: memory("VmHWM"),
 	}
 }
