@@ -87,8 +87,8 @@ func (c *desCBC) encrypt(jobs []Job) {
 		for n < desWidth && len(jobs) > 0 {
 			j := jobs[0]
 			jobs = jobs[1:]
-			if len(j.Data) > 0 {
-				c.lanes[n] = desLane{j.Data, binary.LittleEndian.Uint64(j.IV)}
+			if data := wholeBlocks(j.Data); len(data) > 0 {
+				c.lanes[n] = desLane{data, binary.LittleEndian.Uint64(j.IV)}
 				n++
 			}
 		}
@@ -132,11 +132,12 @@ func (c *desCBC) encryptScalar(n int) {
 func (c *desCBC) Decrypt(jobs []Job) {
 	n := 0
 	for _, j := range jobs {
-		if len(j.Data) == 0 {
+		data := wholeBlocks(j.Data)
+		if len(data) == 0 {
 			continue
 		}
 		chain := binary.LittleEndian.Uint64(j.IV)
-		for data := j.Data; len(data) > 0; {
+		for len(data) > 0 {
 			size := min(len(data), desChunk*desBlock)
 			c.lanes[n] = desLane{data[:size], chain}
 			chain = binary.LittleEndian.Uint64(data[size-desBlock:])
@@ -152,3 +153,7 @@ func (c *desCBC) Decrypt(jobs []Job) {
 	}
 	clear(c.lanes[:])
 }
+
+// wholeBlocks returns data without a part of a block at its end, which a kernel
+// would go beyond.
+func wholeBlocks(data []byte) []byte { return data[:len(data)&^(desBlock-1)] }

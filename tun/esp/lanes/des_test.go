@@ -324,3 +324,22 @@ func BenchmarkDES(b *testing.B) {
 		})
 	}
 }
+
+// A part of a block at the end of a message stays as it is.
+func TestDESPartOfBlock(t *testing.T) {
+	forEachTier(t, func(t *testing.T) {
+		c, _ := desPair(t, make([]byte, 24))
+		for length := range 90 {
+			want := bytes.Repeat([]byte{7}, length)
+			jobs := desJobs(20, want)
+			c.Encrypt(jobs)
+			if end := jobs[3].Data[length&^7:]; !bytes.Equal(end, want[length&^7:]) {
+				t.Fatalf("%d octets: %x at the end", length, end)
+			}
+			c.Decrypt(jobs)
+			if !bytes.Equal(jobs[3].Data, want) {
+				t.Fatalf("%d octets: %x", length, jobs[3].Data)
+			}
+		}
+	})
+}
