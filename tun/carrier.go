@@ -77,7 +77,6 @@ const (
 // unless it is an ESP packet: these go to the Tunnel, a batch at a time.
 func (r *receiver) serve(isESP func(d *Datagram) bool) error {
 	in := make([]Datagram, readBatch)
-	packets := make([]Datagram, 0, readBatch)
 	failures := 0
 	for {
 		n, err := r.socket.Read(in)
@@ -92,13 +91,16 @@ func (r *receiver) serve(isESP func(d *Datagram) bool) error {
 			continue
 		}
 		failures = 0
-		packets = packets[:0]
+		esp := 0
 		for i := range in[:n] { // by reference: a copy would be allocated for each
 			if isESP(&in[i]) {
-				packets = append(packets, in[i])
+				if esp < i {
+					in[esp] = in[i]
+				}
+				esp++
 			}
 		}
-		r.deliver(packets)
+		r.deliver(in[:esp])
 	}
 }
 

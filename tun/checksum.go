@@ -11,6 +11,7 @@ import (
 // (section 2).
 func sum(s uint64, b []byte) uint64 {
 	var carry uint64
+	s, b = sumFast(s, b)
 	for ; len(b) >= 64; b = b[64:] {
 		w := (*[64]byte)(b)
 		s, carry = bits.Add64(s, binary.BigEndian.Uint64(w[0:]), carry)
@@ -25,10 +26,17 @@ func sum(s uint64, b []byte) uint64 {
 	for ; len(b) >= 8; b = b[8:] {
 		s, carry = bits.Add64(s, binary.BigEndian.Uint64(b), carry)
 	}
-	var last [8]byte
-	copy(last[:], b)
-	s, carry = bits.Add64(s, binary.BigEndian.Uint64(last[:]), carry)
-	s, carry = bits.Add64(s, 0, carry)
+	var last uint64
+	if len(b) >= 4 {
+		last, b = uint64(binary.BigEndian.Uint32(b)), b[4:]
+	}
+	if len(b) >= 2 {
+		last, b = last+uint64(binary.BigEndian.Uint16(b)), b[2:]
+	}
+	if len(b) == 1 {
+		last += uint64(b[0]) << 8
+	}
+	s, carry = bits.Add64(s, last, carry)
 	s += carry
 	return s>>32 + s&0xffffffff
 }

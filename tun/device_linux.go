@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"unsafe"
 
@@ -49,8 +50,15 @@ type device struct {
 
 const deviceBatch = 128 // packets of one Read
 
+// spareProcessors has the runtime run two goroutines more at a time than it would.
+// Both pumps are in system calls nearly always, and unless another of the runtime's
+// processors is idle then, a thread of it wakes every 20 µs to take theirs away from
+// them, which on two cores costs a tenth of the time.
+var spareProcessors = sync.OnceFunc(func() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2) })
+
 // createTUN makes a TUN device, or takes over one that is persistent.
 func createTUN(name string, mtu int) (Device, error) {
+	spareProcessors()
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("open", err)
@@ -142,7 +150,7 @@ func (d *device) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 	r := &d.reading
 	n, err := r.super.fill(bufs, sizes, offset)
 	for n < len(bufs) && err == nil {
-		octets, _, errno := unix.Syscall(unix.SYS_READ, uintptr(d.fd), uintptr(unsafe.Pointer(&r.buffer[0])), uintptr(len(r.buffer)))
+		octets, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(d.fd), uintptr(unsafe.Pointer(&r.buffer[0])), uintptr(len(r.buffer)))
 		switch {
 		case errno == unix.EINTR:
 		case errno == 0:

@@ -97,7 +97,7 @@ func (s *socket) receive(buffer []byte) (octets int, errno unix.Errno) {
 	r.iovec.SetLen(maxPacket)
 	r.message.Namelen = unix.SizeofSockaddrInet6
 	r.message.SetControllen(len(r.control))
-	n, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&r.message)), 0)
+	n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&r.message)), 0)
 	return int(n), errno
 }
 
