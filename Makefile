@@ -23,7 +23,7 @@ REQUIRE = $(shell [ "$$(id -u)" = 0 ] && packaging/test-deps --check && echo POS
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: dist packages help demo build test fuzz soak bench-connect bench bench-crypto gui pictures lint clean
+.PHONY: dist packages help demo build test fuzz prove hostile soak bench-connect bench bench-crypto gui pictures bench-window lint clean
 .PHONY: tools deps unit cross window peers
 
 help: ## this list
@@ -52,6 +52,21 @@ lint: tools ## gofumpt, go vet, staticcheck
 
 fuzz: tools ## each fuzz target for FUZZTIME (60s)
 	@GO='$(GO)' packaging/fuzz $(FUZZTIME)
+
+prove: tools hostile ## what takes too long for every day, by seed (POSTERN_SEED=1)
+
+# The hostile part of `make prove`: every order of six messages, keyed fuzzing, floods, races, secrets.
+KEYED  = 20000
+FLOOD  = 1000000
+RACES  = 1000
+RACING = TestWholeConnection|TestEndOfSAEndsExchanges|TestDoubledMessagesDontEcho|TestOwnMessagesComeBack|TestRequestOvertakesMainMode6|TestNothingOutlivesTheSA|TestAcceptIsCancelled|TestDialIsCancelled
+hostile: tools
+	POSTERN_ORDERS=6 $(GO) test -count 1 -v -timeout 0 -run 'TestOrders' ./client/concentrator
+	POSTERN_KEYED=$(KEYED) $(GO) test -count 1 -v -timeout 0 -run 'TestKeyed$$' ./client/concentrator
+	POSTERN_FLOOD=$(FLOOD) $(GO) test -count 1 -v -timeout 0 -run 'TestFlood$$' ./client
+	$(GO) test -count 1 -v -timeout 0 -run 'TestFragmentFlood$$' ./ike
+	$(GO) test $(RACE) -count $(RACES) -timeout 0 -run '^($(RACING))$$' ./ike
+	@GO='$(GO)' packaging/canaries
 
 SOAK = 30m
 soak: build ## a connection with SAs of seconds for SOAK (30m), then 200 renewals against strongSwan where root may run it
@@ -92,6 +107,7 @@ unit:
 	$(REQUIRE) $(GO) test $(RACE) -timeout 30m $$($(GO) list ./... | grep -v '/client/interop$$')
 	$(GO) test $(RACE) -run Replay ./client/interop
 	$(if $(RACE),$(GO) test -run TestEncryptedKey ./client/profile/bundle)
+	$(if $(RACE),$(GO) test -run TestOrders ./client/concentrator)
 	$(if $(RACE),$(REQUIRE) $(GO) test $(RACE) -tags pkcs11 ./client/token,@echo 'keys in tokens are untested: no C compiler here')
 	$(if $(RACE),$(REQUIRE) $(GO) test $(RACE) -tags pkcs11 -run Token ./client)
 
@@ -111,6 +127,9 @@ window:
 		[ "$${CI:-}" != true ]; exit; \
 	fi; \
 	$(MAKE) gui && POSTERN_REQUIRE_PEERS=1 $(WINDOW_TEST)
+
+bench-window: gui ## the window: first paint, processor in a minute of idling, connected and not, and memory
+	$(WINDOW_TEST) -run TestIdle -idle 1m
 
 pictures: gui ## docs/screens anew: the window in its scenes, light and dark, once and twice the size
 	$(WINDOW_TEST) -update
