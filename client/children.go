@@ -346,17 +346,6 @@ func (s *session) alive() (last time.Time) {
 	return last
 }
 
-// aliveUnder is when the gateway last proved under a phase 1 that it lives, beside the
-// messages of that. Not RFC: strongSwan answers no probe before the login is over, and
-// knows the state of three exchanges (max_ikev1_exchanges), so that probes make it
-// forget the login's. Until then the login's own patience counts.
-func (s *session) aliveUnder(p *phase1) time.Time {
-	if !p.used.Load() {
-		return time.Now()
-	}
-	return s.alive()
-}
-
 func latest(ts ...time.Time) (last time.Time) {
 	for _, t := range ts {
 		if t.After(last) {

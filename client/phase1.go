@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync/atomic"
-	"time"
 
 	"postern/client/profile"
 	"postern/client/prompt"
@@ -159,10 +158,10 @@ func (s *session) ikeConfig(ctx context.Context, one *phase1, why purpose) (ike.
 	}
 	cfg := ike.Config{
 		Proposals: proposals, Lifetime: p.Lifetime.IKE,
-		Identity: identity(p), InitialContact: !why.again && !s.client.options.Accompanied, Patience: s.patience, DPD: p.DPD, Alive: func() time.Time { return s.aliveUnder(one) }, Insist: true,
+		Identity: identity(p), InitialContact: !why.again && !s.client.options.Accompanied, Patience: s.patience, DPD: p.DPD, Alive: s.alive, Insist: true,
 		Transaction: one.login.Handle, Quick: s.quickOffered, Deleted: s.childDeleted, Notify: s.notified,
-		Suspect: s.suspect,
-		Log:     s.log.WithGroup("ike"), KeyLog: s.client.options.KeyLog.phase1(),
+		Suspect: s.suspect, Unsettled: func() bool { return !one.used.Load() },
+		Log: s.log.WithGroup("ike"), KeyLog: s.client.options.KeyLog.phase1(),
 	}
 	if p.Mode == profile.AggressiveMode {
 		cfg.Mode = ike.Aggressive

@@ -26,7 +26,8 @@ const (
 	retryLimit         = 5 * time.Minute
 	oldLives           = 10 * time.Second // how long an old phase 1 is kept for what is on its way
 	probeAfter         = 3 * time.Second  // of silence where only the gateway can go on it is asked if it lives
-	parallelAfter      = 20 * time.Second // and another phase 1 tried
+	parallelAfter      = 20 * time.Second // and another phase 1 tried, and so on:
+	maxBeside          = 4                // so many. strongSwan forgets a login after 30 s
 )
 
 // life is the shortest life time known of a phase 1; 0: none.
@@ -193,7 +194,7 @@ func (s *session) begin() (end func()) {
 }
 
 // establish makes a phase 1 with the user logged in. Where the gateway falls
-// silent at a step that only it can repeat, another is begun beside the first
+// silent at a step that only it can repeat, others are begun beside the first
 // without asking anybody; whichever comes through first is it.
 func (s *session) establish(ctx context.Context) (*phase1, error) {
 	again := s.current() != nil
@@ -210,7 +211,7 @@ func (s *session) establish(ctx context.Context) (*phase1, error) {
 		p   *phase1
 		err error
 	}
-	outcomes := make(chan outcome, 2)
+	outcomes := make(chan outcome, 1+maxBeside)
 	logIn := func(p *phase1) {
 		err := s.authenticate(ctx, p)
 		if err != nil {
@@ -220,7 +221,7 @@ func (s *session) establish(ctx context.Context) (*phase1, error) {
 	}
 	go logIn(p)
 	running, began := 1, time.Now()
-	probed, parallel := false, false
+	probed, beside := false, 0
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
 	var first error
@@ -249,10 +250,10 @@ func (s *session) establish(ctx context.Context) (*phase1, error) {
 				p.sa.Probe() // once: by it the gateway learns of another address or mapping of ours
 			}
 			probed = probed || silence > probeAfter
-			if parallel || silence < parallelAfter {
+			if beside == maxBeside || silence < time.Duration(1+beside)*parallelAfter {
 				continue
 			}
-			parallel = true
+			beside++
 			running++
 			s.log.Warn("the gateway is silent, another phase 1 is tried beside this one")
 			if user, password := p.login.Answered(); password != nil {

@@ -86,8 +86,13 @@ type Config struct {
 	DPD time.Duration
 	// Alive, if not nil, is when the peer last proved to live by traffic of its own.
 	Alive func() time.Time
-	// Insist has the last message of a Quick Mode, and an answer to a Transaction, sent
-	// up to twice more unless something came from the peer since. Chosen here: when it is
+	// Unsettled, if not nil, says that a login is under way, whose own clocks count:
+	// nobody is taken for dead meanwhile, and only Probe probes, once a call. Not RFC:
+	// strongSwan answers no probe before a login is over, and keeps the state of three
+	// exchanges at a time (max_ikev1_exchanges): probes make it forget the login's.
+	Unsettled func() bool
+	// Insist has the last message of a Quick Mode sent up to twice more, and an answer to
+	// a Transaction up to four times, unless something came from the peer since. Chosen here: when it is
 	// lost, what follows waits until the peer repeats its own, which takes strongSwan 4 s.
 	Insist bool
 

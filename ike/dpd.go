@@ -69,6 +69,14 @@ func (sa *SA) look() {
 	if d.unanswered > 0 && alive.After(d.lastProbe) {
 		d.answered()
 	}
+	if sa.cfg.Unsettled != nil && sa.cfg.Unsettled() {
+		if d.suspicious {
+			sa.probe()
+		}
+		d.answered()
+		sa.planLook()
+		return
+	}
 	idle := time.Since(alive) >= sa.cfg.DPD
 	if d.unanswered == suspected && sa.cfg.Suspect != nil {
 		sa.cfg.Suspect(sa)

@@ -78,7 +78,7 @@ func (sa *SA) Quick(ctx context.Context, c ChildConfig) (*Child, error) {
 	}
 	// The responder repeats message 2 until it has message 3.
 	sa.tasks.Go(func() {
-		_, _ = x.linger(sa.ctx, nil, sa.urge())
+		_, _ = x.linger(sa.ctx, nil, sa.urge(urgeQuick))
 		sa.release(x.msgID)
 	})
 	return child, nil

@@ -127,12 +127,19 @@ func newSA(p *phase1, k *keys) *SA {
 	return sa
 }
 
+// How often a last message is said again unasked. What a gateway waits for in a login it
+// asks for again after 4 s, by then four repeats are through.
+const (
+	urgeQuick       = 2
+	urgeTransaction = 4
+)
+
 // urge is how a last message is insisted on, for linger: see Config.Insist.
-func (sa *SA) urge() func() bool {
+func (sa *SA) urge(left int) func() bool {
 	if !sa.cfg.Insist {
 		return nil
 	}
-	heard, began, left := sa.link.lastHeard(), time.Now(), 2
+	heard, began := sa.link.lastHeard(), time.Now()
 	return func() bool {
 		left--
 		return left >= 0 && sa.link.lastHeard().Equal(heard) && (sa.cfg.Alive == nil || !sa.cfg.Alive().After(began))

@@ -93,7 +93,7 @@ func (sa *SA) serveTransaction(x *exchange, m *isakmp.Message) {
 		if err := x.finish(sa.configuration(x.msgID, *answer)...); err != nil {
 			sa.link.log.Debug("not sent", "exchange", x.stage, "error", err)
 		}
-		if m, err = x.linger(sa.ctx, func(m *isakmp.Message) error { return sa.checkHash1(m, x.msgID) }, sa.urge()); err != nil {
+		if m, err = x.linger(sa.ctx, func(m *isakmp.Message) error { return sa.checkHash1(m, x.msgID) }, sa.urge(urgeTransaction)); err != nil {
 			return
 		}
 	}
