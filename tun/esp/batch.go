@@ -1,7 +1,6 @@
 package esp
 
 import (
-	"crypto"
 	"crypto/subtle"
 	"encoding/binary"
 	"math"
@@ -38,10 +37,6 @@ func newBatch(s Suite, encryptionKey, integrityKey []byte) (b batch, err error) 
 		b.cbc, err = lanes.NewTripleDES(encryptionKey)
 	case AES:
 		b.cbc, err = lanes.NewAES(encryptionKey)
-	}
-	hashes := map[Integrity]crypto.Hash{
-		HMACMD5: crypto.MD5, HMACSHA1: crypto.SHA1, HMACSHA256: crypto.SHA256, HMACSHA256Trunc96: crypto.SHA256,
-		HMACSHA384: crypto.SHA384, HMACSHA512: crypto.SHA512,
 	}
 	if h, ok := hashes[s.Integrity]; ok {
 		b.mac = lanes.NewHMAC(h, integrityKey)

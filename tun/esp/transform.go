@@ -1,13 +1,11 @@
 package esp
 
 import (
+	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/des"
 	"crypto/hmac"
-	"crypto/md5"
-	"crypto/sha1"
-	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
 	"fmt"
@@ -134,20 +132,15 @@ type mac struct {
 	sum  [sha512.Size]byte // the latest value, whole
 }
 
+// hashes are those of the MACs; package lanes links them.
+var hashes = map[Integrity]crypto.Hash{
+	HMACMD5: crypto.MD5, HMACSHA1: crypto.SHA1, HMACSHA256: crypto.SHA256, HMACSHA256Trunc96: crypto.SHA256,
+	HMACSHA384: crypto.SHA384, HMACSHA512: crypto.SHA512,
+}
+
 // newMAC returns the MAC of that name, cut to n octets.
 func newMAC(i Integrity, key []byte, n int) *mac {
-	newHash := sha1.New
-	switch i {
-	case HMACMD5:
-		newHash = md5.New
-	case HMACSHA256, HMACSHA256Trunc96:
-		newHash = sha256.New
-	case HMACSHA384:
-		newHash = sha512.New384
-	case HMACSHA512:
-		newHash = sha512.New
-	}
-	return &mac{hash: hmac.New(newHash, key), n: n}
+	return &mac{hash: hmac.New(hashes[i].New, key), n: n}
 }
 
 // of returns the ICV over b, valid until the next call.

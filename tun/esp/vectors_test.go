@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"postern/tun/esp/lanes"
 )
 
 // octets are hex in JSON.
@@ -195,6 +197,18 @@ func TestHMAC(t *testing.T) {
 		if !m.verify(data, want[:n]) || m.verify(data, want[:n-1]) {
 			t.Errorf("%s, key of %d octets: verify is wrong", name, len(key))
 		}
+		forEachTier(t, func(t *testing.T) {
+			messages := make([]lanes.Message, 18)
+			for i := range messages {
+				messages[i] = lanes.Message{Data: data, Sum: make([]byte, n)}
+			}
+			lanes.NewHMAC(hashes[i], key).Sum(messages)
+			for _, m := range messages {
+				if !bytes.Equal(m.Sum, want[:n]) {
+					t.Errorf("%s, key of %d octets: %x, want %x", name, len(key), m.Sum, want[:n])
+				}
+			}
+		})
 	}
 
 	type vector struct{ Key, Data, MAC, SHA256, SHA384, SHA512 octets }
