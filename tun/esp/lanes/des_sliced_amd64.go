@@ -1,18 +1,45 @@
 package lanes
 
-// slicedDES is DES with AVX2: bitslicedDES, with 256 lanes to decrypt. To encrypt
-// there are rarely more than the 64 packets that bitslicedDES has lanes for.
+// slicedDES is DES with AVX2: to decrypt bitslicedDES with 256 lanes, and to
+// encrypt, for there are rarely more than 64 packets, 32 lanes of octets like those
+// of wideDES. It is constant in time.
 type slicedDES struct {
 	bitslicedDES
-	chunks [slicedChunks]desLane
-	short  [slicedChunks][desChunk * desBlock]byte // in place of chunks of fewer blocks
+	encrypter desWideKeys
+	chunks    [slicedChunks]desLane
+	short     [slicedChunks][desChunk * desBlock]byte // in place of chunks of fewer blocks
 }
 
-// slicedChunks is how many chunks the kernel takes.
-const slicedChunks = 256 / desChunk
+const (
+	slicedLanes  = 32             // messages that the kernel encrypts
+	slicedChunks = 256 / desChunk // chunks that the kernel decrypts
+)
 
 func newSlicedDES(rounds []desRound) *slicedDES {
-	return &slicedDES{bitslicedDES: *newBitslicedDES(rounds)}
+	d := &slicedDES{bitslicedDES: *newBitslicedDES(rounds)}
+	d.encrypter.prepare(rounds)
+	return d
+}
+
+// least: a step with 32 lanes takes as long as about four blocks of crypto/des.
+//
+// Chosen here: from 3 lanes on the steps are taken, as they are constant in time.
+func (d *slicedDES) least() int { return 3 }
+
+// encrypt has idle lanes in the last group of eight repeat the first one: they
+// read and write the same.
+func (d *slicedDES) encrypt(lanes []desLane, blocks int) {
+	for len(lanes) > 0 {
+		n := min(len(lanes), slicedLanes)
+		copy(d.chunks[:], lanes[:n])
+		groups := (n + 7) / 8
+		for i := n; i < 8*groups; i++ {
+			d.chunks[i] = lanes[0]
+		}
+		desEncryptx32(&d.encrypter, len(d.keys)/16, &d.chunks, groups, blocks)
+		lanes = lanes[n:]
+	}
+	clear(d.chunks[:])
 }
 
 func (d *slicedDES) decrypt(chunks []desLane) {
@@ -46,6 +73,12 @@ func (d *slicedDES) decryptLanes(chunks []desLane) {
 		}
 	}
 }
+
+// desEncryptx32 encrypts that many blocks of 8*groups lanes, 1 to 4 groups. The
+// lengths aren't looked at.
+//
+//go:noescape
+func desEncryptx32(keys *desWideKeys, passes int, lanes *[slicedLanes]desLane, groups, blocks int)
 
 // desDecryptx256 decrypts 32 chunks of 8 blocks each with the keys of all rounds:
 // the first one and those that follow step octets apart.

@@ -29,6 +29,7 @@ var kernels = []struct {
 	{"aes", aes},
 	{"des_avx512", desWide},
 	{"des_avx2", desSliced},
+	{"des_octets", desOctets},
 }
 
 func main() {
