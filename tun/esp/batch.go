@@ -13,8 +13,9 @@ import (
 // lanes idle.
 const fewest = 3
 
-// batchLen is how many packets the lanes get at once.
-const batchLen = 128
+// batchLen is how many packets the lanes get at once: what fits into the largest
+// train of datagrams, and as many as DES has lanes.
+const batchLen = 64
 
 // batch is what an association needs to work on many packets at once. Its values
 // are those of the call under way.
