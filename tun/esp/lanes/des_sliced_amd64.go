@@ -2,7 +2,7 @@ package lanes
 
 // slicedDES is DES with AVX2: to decrypt bitslicedDES with 256 lanes, and to
 // encrypt, for there are rarely more than 64 packets, 32 lanes of octets like those
-// of wideDES. It is constant in time.
+// of wideDES. Both are constant in time.
 type slicedDES struct {
 	bitslicedDES
 	encrypter desWideKeys
@@ -24,6 +24,7 @@ func newSlicedDES(rounds []desRound) *slicedDES {
 // least: a step with 32 lanes takes as long as about four blocks of crypto/des.
 //
 // Chosen here: from 3 lanes on the steps are taken, as they are constant in time.
+// One or two are left to crypto/des, which isn't: see bitslicedDES.least.
 func (d *slicedDES) least() int { return 3 }
 
 // encrypt has idle lanes in the last group of eight repeat the first one: they

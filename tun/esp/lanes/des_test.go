@@ -238,7 +238,7 @@ func checkDESIn(t testing.TB, c CBC, block cipher.Block, random *rand.ChaCha8, b
 func TestDESAgainstStandard(t *testing.T) {
 	forEachTier(t, func(t *testing.T) {
 		random := rand.NewChaCha8([32]byte{1})
-		for n := range 140 {
+		for _, n := range []int{0, 1, 2, 3, 7, 8, 9, 20, 31, 32, 33, 44, 63, 64, 65, 128, 129, 140} {
 			key := make([]byte, 8+n%2*16)
 			_, _ = random.Read(key)
 			c, block := desPair(t, key)
