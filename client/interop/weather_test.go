@@ -79,15 +79,15 @@ func (g *gusts) String() string {
 
 // In a storm postern comes up at a strongSwan by itself, its user is asked for the
 // password once, and it takes less than strongSwan's own client. With POSTERN_PROVE
-// that is 200 times against 30, POSTERN_PAIRS (20) side by side, which want -parallel;
-// otherwise three times against none.
+// that is POSTERN_RUNS (200) times against POSTERN_SWANS (30), POSTERN_PAIRS (20) side by
+// side, which want -parallel; otherwise three times against none.
 func TestStormAgainstStrongSwan(t *testing.T) {
 	needStrongSwan(t)
 	need(t, "script")
 	first := uint64(number(t, "POSTERN_SEED", 1))
 	pairs, runs, swans := 3, 3, 0
 	if proving {
-		pairs, runs, swans = number(t, "POSTERN_PAIRS", 20), number(t, "POSTERN_RUNS", 200), 30
+		pairs, runs, swans = number(t, "POSTERN_PAIRS", 20), number(t, "POSTERN_RUNS", 200), number(t, "POSTERN_SWANS", 30)
 	}
 	var ours, theirs gusts
 	seeds := func(n int) <-chan uint64 {
@@ -137,6 +137,7 @@ func (l *lab) posternInStorms(r *faults.Relay, todo <-chan uint64, out *gusts) {
 	delete(p, "password")
 	for seed := range todo {
 		r.SetWeather(storm, seed)
+		l.t.Logf("POSTERN_SEED=%d", seed)
 		began := time.Now()
 		client, keyboard := l.posternOnTerminal(p)
 		typed := false
