@@ -15,7 +15,7 @@ type Carrier struct {
 	receiver
 	framing Framing
 	local   netip.AddrPort
-	marked  sync.Pool // of *marked
+	marked  marked
 }
 
 // ListenUDP opens a UDP socket on a local address, which may be 0.0.0.0 or ::
@@ -102,16 +102,14 @@ func (c *Carrier) SendESP(packets [][]byte, to Path) error {
 	if to.Marker {
 		return c.socket.Write(packets, to)
 	}
-	m, _ := c.marked.Get().(*marked)
-	if m == nil {
-		m = new(marked)
-	}
-	defer c.marked.Put(m)
-	return c.socket.Write(m.mark(packets), to)
+	c.marked.Lock()
+	defer c.marked.Unlock()
+	return c.socket.Write(c.marked.mark(packets), to)
 }
 
 // marked is room for packets behind their markers.
 type marked struct {
+	sync.Mutex
 	octets  []byte
 	packets [][]byte
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"postern/tun/tuntest"
 )
 
 // lacking takes something away from the kernel until the test ends.
@@ -322,6 +324,53 @@ func BenchmarkSocket(b *testing.B) {
 					}
 					got += n
 				}
+			}
+		})
+	}
+}
+
+// TestPathAllocations: nothing is allocated per packet from a device through sockets to
+// another one.
+func TestPathAllocations(t *testing.T) {
+	for name, path := range map[string]Path{"RFC 3948": {Marker: true}, "non-IKE marker": {}} {
+		t.Run(name, func(t *testing.T) {
+			framing := PlainIKE
+			if path.Marker {
+				framing = Encapsulated
+			}
+			gateway, _ := listenUDP(t, loopback4, framing)
+			client, _ := listenUDP(t, loopback4, ByRemotePort)
+			path.Remote = gateway.LocalAddr()
+			device := &silent{Device: tuntest.New(1400)}
+			here, there := New(device), New(device)
+			defer here.Close()
+			defer there.Close()
+			gateway.Attach(there)
+			c, g := office(t, 1, 2, func(packets [][]byte) error { return client.SendESP(packets, path) }, func([][]byte) error { return nil })
+			g.Seen = func(Path) {}
+			for _, err := range []error{here.Add(c), there.Add(g)} {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			large := flowPackets(protoTCP, false, 1340, pattern(1340))[0]
+			small := udpPacket("10.9.0.2:7", "10.20.0.1:9", make([]byte, 64))
+			batch := len(here.outbound.sizes)
+			allocations := testing.AllocsPerRun(200, func() {
+				for i := range batch {
+					packet := large
+					if i >= batch*3/4 {
+						packet = small
+					}
+					here.outbound.sizes[i] = copy(here.outbound.buffers[i][headroom:], packet)
+				}
+				here.seal(batch)
+				for there.inbound.traffic.packets.Load() < here.outbound.traffic.packets.Load() {
+					runtime.Gosched()
+				}
+			})
+			if allocations > 0 {
+				t.Errorf("%v allocations for %d packets", allocations, batch)
 			}
 		})
 	}
