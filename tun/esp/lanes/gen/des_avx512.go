@@ -44,15 +44,18 @@ type wideDES struct {
 // The frame: the boxes, and places for what is no longer or not yet in registers.
 const (
 	atBoxes  = 0
-	atIn     = atBoxes + 8*64  // 64 blocks to be encrypted, lane by lane
-	atOut    = atIn + 8*64     // 64 blocks that are
+	atIn     = atBoxes + 8*64  // 64 blocks before the rounds, lane by lane
+	atOut    = atIn + 8*64     // 64 blocks behind them
 	atChain  = atOut + 8*64    // L and R of the last block of ciphertext
 	frameLen = atChain + 16*64 // octets
-	keyLen   = 8 * 4           // of the key of a round: an octet a box, four times
-	laneLen  = 32              // of a desLane: data, chain
-	laneSize = 8               // where the length of data is
-	laneIV   = 24              // where the chain is
-	maskRegs = 7
+)
+
+// The arguments, in octets.
+const (
+	keyLen   = 8 * 4 // the key of a round: an octet a box, four times
+	laneLen  = 32    // a desLane: data, chain
+	laneSize = 8     // where the length of data is
+	laneIV   = 24    // where the chain is
 )
 
 // The registers.
@@ -209,8 +212,8 @@ func (w *wideDES) affine(matrix, x, to Op) {
 }
 
 // transpose writes the transposition of 8 registers of 8 words of 64 bits: word i
-// of register j and word j of register i. It is its own inverse. The halves of A
-// and B are overwritten; the registers are temps before and after.
+// of register j and word j of register i. It is its own inverse. The halves in A
+// and B are overwritten; the words are in temps before and after.
 func (w *wideDES) transpose() {
 	x, y, z := wideTemps, wideA, wideB
 	for i := 0; i < 8; i += 2 {
