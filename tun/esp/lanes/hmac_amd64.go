@@ -21,8 +21,8 @@ type laneHash struct {
 	worth int
 }
 
-// initialWords are the first state: RFC 1321, section 3.3, which the other two
-// begin with, and FIPS 180-4, sections 5.3.1 and 5.3.3.
+// The states that the hashes begin with: RFC 1321, section 3.3, and FIPS 180-4,
+// sections 5.3.1 and 5.3.3. SHA-1's has one word more than MD5's.
 var (
 	initialSHA1   = []uint32{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}
 	initialMD5    = initialSHA1[:4]
@@ -31,7 +31,8 @@ var (
 	}
 )
 
-// laneHashes are the hashes that have lanes, by tier.
+// laneHashes are the hashes that have lanes, by tier. SHA-384 and SHA-512 have
+// none: their messages are hashed one after the other.
 var laneHashes = map[Tier]map[crypto.Hash]*laneHash{
 	AVX2: {
 		crypto.MD5:    {initialMD5, false, 8, md5x8, 2},

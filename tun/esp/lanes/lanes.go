@@ -6,10 +6,10 @@
 //	aes*.go      AES-CBC                RFC 3602
 //	des*.go      DES-CBC and 3DES-CBC   RFC 2405, 2451
 //	hmac*.go     HMAC                   RFC 2104
+//	pure.go      the standard library's, one message after the other
 //	*_amd64.s    the kernels, written by the program in gen
 //
-// Everything runs in constant time in the fast tiers: the time depends on
-// lengths, not on keys or data. Nothing allocates but the constructors. A value
+// The time that anything takes depends on lengths, not on keys or data. Nothing allocates but the constructors. A value
 // is used by one goroutine at a time.
 package lanes
 
