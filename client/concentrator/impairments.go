@@ -96,9 +96,7 @@ func truncatedHash(h *havoc, _ int) {
 	h.meet = append(h.meet, func(cfg *ike.Config) {
 		cfg.Credentials = slices.Clone(cfg.Credentials)
 		for i, c := range cfg.Credentials {
-			if k, ok := c.Key.(crypto.Signer); ok {
-				cfg.Credentials[i].Key = shortSigner{k}
-			}
+			cfg.Credentials[i].Key = shortSigner{c.Key}
 		}
 	})
 }
