@@ -9,7 +9,8 @@
 //	pure.go      the standard library's, one message after the other
 //	*_amd64.s    the kernels, written by the program in gen
 //
-// The time that anything takes depends on lengths, not on keys or data. Nothing allocates but the constructors. A value
+// The time that a kernel takes depends on lengths, not on keys or data; crypto/des,
+// which encrypts a packet or two, looks up tables. Nothing allocates but the constructors. A value
 // is used by one goroutine at a time.
 package lanes
 
