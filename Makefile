@@ -23,7 +23,7 @@ REQUIRE = $(shell [ "$$(id -u)" = 0 ] && packaging/test-deps --check && echo POS
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: dist packages help demo build test fuzz prove hostile soak bench-connect bench bench-crypto gui pictures bench-window lint clean
+.PHONY: dist packages help demo build test fuzz prove hostile weather soak bench-connect bench bench-crypto gui pictures bench-window lint clean
 .PHONY: tools deps unit cross window peers
 
 help: ## this list
@@ -53,7 +53,7 @@ lint: tools ## gofumpt, go vet, staticcheck
 fuzz: tools ## each fuzz target for FUZZTIME (60s)
 	@GO='$(GO)' packaging/fuzz $(FUZZTIME)
 
-prove: tools hostile ## what takes too long for every day, by seed (POSTERN_SEED=1)
+prove: tools hostile weather ## what takes too long for every day, by seed (POSTERN_SEED=1)
 
 # The hostile part of `make prove`: every order of six messages, keyed fuzzing, floods, races, secrets.
 KEYED  = 20000
@@ -67,6 +67,18 @@ hostile: tools
 	$(GO) test -count 1 -v -timeout 0 -run 'TestFragmentFlood$$' ./ike
 	$(GO) test $(RACE) -count $(RACES) -timeout 0 -run '^($(RACING))$$' ./ike
 	@GO='$(GO)' packaging/canaries
+
+# The weather's part of `make prove`: every fault in every mode, 20,000 storms, connections opened and closed for THRASH,
+# and what real gateways make of it.
+THRASH = 15m
+weather: build
+	POSTERN_PROVE=1 $(GO) test -count 1 -v -timeout 0 -run 'TestEveryFaultIsSurvived$$|TestNATRebindsAtEveryStep$$|TestStorm$$' ./client
+	POSTERN_THRASH=$(THRASH) $(GO) test $(RACE) -count 1 -v -timeout 0 -run 'TestThrash$$' ./client
+	@if [ -z "$(AS_ROOT)" ] || ! packaging/test-deps --check; then \
+		echo 'skipped: storms before strongSwan need root and its packages; remedy: sudo -v && make prove'; exit; \
+	fi; \
+	$(GO) test -count 1 -v -timeout 0 -parallel 20 -run 'TestStormBeforeStrongSwan$$|TestNoBlackHole$$' \
+		-exec '$(AS_ROOT) POSTERN_PROVE=1 POSTERN_REQUIRE_PEERS=1 POSTERN_BIN=$(CURDIR)/bin' ./client/interop
 
 SOAK = 30m
 soak: build ## a connection with SAs of seconds for SOAK (30m), then 200 renewals against strongSwan where root may run it

@@ -81,7 +81,7 @@ func (g *gusts) String() string {
 // password once, and it takes less than strongSwan's own client. With POSTERN_PROVE
 // that is POSTERN_RUNS (200) times against POSTERN_SWANS (30), POSTERN_PAIRS (20) side by
 // side, which want -parallel; otherwise three times against none.
-func TestStormAgainstStrongSwan(t *testing.T) {
+func TestStormBeforeStrongSwan(t *testing.T) {
 	needStrongSwan(t)
 	need(t, "script")
 	first := uint64(number(t, "POSTERN_SEED", 1))
