@@ -19,6 +19,16 @@ import (
 type facts struct {
 	box    *fyne.Container
 	values map[string]*widget.Label
+	names  []*widget.Label
+}
+
+// width is how much the longest name takes, in whatever language and size.
+func (f *facts) width() float32 {
+	w := float32(170)
+	for _, n := range f.names {
+		w = max(w, n.MinSize().Width)
+	}
+	return w
 }
 
 // factNames are the lines, in order.
@@ -45,26 +55,27 @@ func newFacts() *facts {
 		value := widget.NewLabel("–")
 		value.Truncation, value.Selectable = fyne.TextTruncateEllipsis, true
 		f.values[n[0]] = value
-		f.box.Add(container.New(columns{170}, name, value))
+		f.names = append(f.names, name)
+		f.box.Add(container.New(columns{f}, name, value))
 	}
 	return f
 }
 
-// columns are a name of a fixed width and a value.
-type columns struct{ width float32 }
+// columns are a name, as wide as the longest one, and a value.
+type columns struct{ *facts }
 
 // MinSize implements fyne.Layout.
 func (c columns) MinSize(o []fyne.CanvasObject) fyne.Size {
 	name, value := o[0].MinSize(), o[1].MinSize()
-	return fyne.NewSize(c.width+value.Width, max(name.Height, value.Height))
+	return fyne.NewSize(c.width()+value.Width, max(name.Height, value.Height))
 }
 
 // Layout implements fyne.Layout.
 func (c columns) Layout(o []fyne.CanvasObject, s fyne.Size) {
 	o[0].Move(fyne.NewPos(0, 0))
-	o[0].Resize(fyne.NewSize(c.width, s.Height))
-	o[1].Move(fyne.NewPos(c.width, 0))
-	o[1].Resize(fyne.NewSize(s.Width-c.width, s.Height))
+	o[0].Resize(fyne.NewSize(c.width(), s.Height))
+	o[1].Move(fyne.NewPos(c.width(), 0))
+	o[1].Resize(fyne.NewSize(s.Width-c.width(), s.Height))
 }
 
 // show shows what is known of a connection now; in and out are octets a second.

@@ -1,9 +1,11 @@
 package gui
 
 import (
+	"image/color"
 	"strings"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/lang"
 	"fyne.io/fyne/v2/layout"
@@ -18,7 +20,7 @@ const searchFrom = 10
 type profileList struct {
 	ui     *UI
 	box    *fyne.Container
-	widget *widget.List
+	widget *ringList
 	search *widget.Entry
 	all    []*entry
 	shown  []*entry
@@ -29,10 +31,39 @@ func newList(u *UI) *profileList {
 	l.search.SetPlaceHolder(lang.L("Search"))
 	l.search.OnChanged = func(string) { l.filter() }
 	l.search.Hide()
-	l.widget = widget.NewList(func() int { return len(l.shown) }, newLine, func(i widget.ListItemID, o fyne.CanvasObject) { l.shown[i].fill(o) })
+	l.widget = newRingList(func() int { return len(l.shown) }, func(i widget.ListItemID, o fyne.CanvasObject) { l.shown[i].fill(o) })
 	l.widget.OnSelected = func(i widget.ListItemID) { u.choose(l.shown[i].key) }
-	l.box = container.NewBorder(l.search, container.NewHBox(u.profileButtons()...), nil, nil, l.widget)
+	l.box = container.NewBorder(l.search, container.NewHBox(u.profileButtons()...), nil, nil, container.NewStack(l.widget, l.widget.ring))
 	return l
+}
+
+// ringList is a list that shows by a ring that it has the focus: Fyne's own shows nothing
+// on the line that is selected.
+type ringList struct {
+	widget.List
+	ring *canvas.Rectangle
+}
+
+func newRingList(length func() int, update func(widget.ListItemID, fyne.CanvasObject)) *ringList {
+	l := &ringList{ring: canvas.NewRectangle(color.Transparent)}
+	l.Length, l.CreateItem, l.UpdateItem = length, newLine, update
+	l.ring.StrokeWidth, l.ring.CornerRadius = 2, theme.InputRadiusSize()
+	l.ring.Hide()
+	l.ExtendBaseWidget(l)
+	return l
+}
+
+// FocusGained implements fyne.Focusable.
+func (l *ringList) FocusGained() {
+	l.ring.StrokeColor = theme.Color(theme.ColorNamePrimary)
+	l.ring.Show()
+	l.List.FocusGained()
+}
+
+// FocusLost implements fyne.Focusable.
+func (l *ringList) FocusLost() {
+	l.ring.Hide()
+	l.List.FocusLost()
 }
 
 // newLine is an empty line: a symbol, a name, and what is to be said below it.

@@ -36,6 +36,9 @@ func (l look) Color(name fyne.ThemeColorName, v fyne.ThemeVariant) color.Color {
 	if l.fixed {
 		v = l.variant
 	}
+	if name == theme.ColorNameDisabled {
+		name = theme.ColorNamePlaceHolder // Fyne's own can hardly be read, and locked values are there to be
+	}
 	return l.Theme.Color(name, v)
 }
 

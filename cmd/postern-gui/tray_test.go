@@ -146,8 +146,7 @@ func TestTray(t *testing.T) {
 	d.daemon()
 	window := d.gui()
 	d.until("symbol", func() bool { return p.item() != nil })
-	d.keys("alt+F4")
-	d.until("closed window", func() bool { return !d.visible() })
+	d.close("closed window", func() bool { return !d.visible() })
 
 	p.click(d, "Connect demo")
 	d.until("connection", func() bool { tunnel := d.tunnel("demo"); return tunnel != nil && tunnel.State == localapi.Up })
@@ -162,8 +161,7 @@ func TestTray(t *testing.T) {
 
 	p.click(d, "Open the window")
 	d.until("window", d.visible)
-	d.keys("alt+F4")
-	d.until("closed window", func() bool { return !d.visible() })
+	d.close("closed window", func() bool { return !d.visible() })
 	if second := d.run(nil, nil, built(t), "--socket", d.socket); d.ends(second) != nil {
 		t.Error("the second start: ", second.err)
 	}
