@@ -23,6 +23,7 @@ type Relay struct {
 
 	mu     sync.Mutex
 	models [2]Model
+	watch  func(packet []byte)
 	mtu    int
 	tells  bool
 	counts Counts
@@ -50,6 +51,14 @@ func (r *Relay) SetMTU(octets int, tells bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.mtu, r.tells = octets, tells
+}
+
+// Watch tells f of each packet that the first machine sends from now on, of IPv6 too,
+// before anything becomes of it; f may not keep it. nil: nobody.
+func (r *Relay) Watch(f func(packet []byte)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.watch = f
 }
 
 // Rebind puts a NAT before the first machine, or has the one there forget its mappings
@@ -87,6 +96,12 @@ func (r *Relay) forward(direction int, from, to io.ReadWriter) error {
 			return err
 		}
 		p := bytes.Clone(buffer[:n])
+		r.mu.Lock()
+		watch := r.watch
+		r.mu.Unlock()
+		if watch != nil && direction == 0 {
+			watch(p)
+		}
 		if n < 20 || p[0]>>4 != 4 || int(p[0]&15)*4 > n {
 			continue
 		}
