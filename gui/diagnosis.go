@@ -62,6 +62,9 @@ func (p *diagnosisPage) enter() {
 		}
 	}
 	p.subject.SetOptions(names)
+	if p.ui.window != nil {
+		p.ui.window.Canvas().Focus(p.host)
+	}
 	e := p.ui.entry()
 	if e == nil || e.owner != "" {
 		return
