@@ -248,7 +248,7 @@ func TestFragmentFlood(t *testing.T) {
 			t.Errorf("%s: %d octets are kept", test.name, grown)
 		}
 		t.Logf("%s: %d in %v", test.name, n, took)
-		if took > 20*time.Second { // 1 s is the aim; test machines are slow
+		if took > 2*time.Minute { // 1 s is the aim; a test machine may do thirty things at once
 			t.Errorf("%s: %v", test.name, took)
 		}
 	}
