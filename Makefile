@@ -23,7 +23,7 @@ REQUIRE = $(shell [ "$$(id -u)" = 0 ] && packaging/test-deps --check && echo POS
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: dist packages help demo build test fuzz prove hostile weather soak bench-connect bench bench-crypto gui pictures bench-window lint clean
+.PHONY: dist packages help demo build test fuzz prove hostile weather day soak bench-connect bench bench-crypto gui pictures bench-window lint clean
 .PHONY: tools deps unit cross window peers
 
 help: ## this list
@@ -79,6 +79,10 @@ weather: build
 	fi; \
 	$(GO) test -count 1 -v -timeout 0 -parallel 20 -run 'TestStormBeforeStrongSwan$$|TestNoBlackHole$$' \
 		-exec '$(AS_ROOT) POSTERN_PROVE=1 POSTERN_REQUIRE_PEERS=1 POSTERN_BIN=$(CURDIR)/bin' ./client/interop
+
+DAY = 10e9
+day: tools ## a day's traffic in miniature through each kind of lanes: DAY (10e9) octets, byte-equal at the other end
+	POSTERN_DAY=$(DAY) $(GO) test -count 1 -v -timeout 0 -run 'TestDay$$' ./tun
 
 SOAK = 30m
 soak: build ## a connection with SAs of seconds for SOAK (30m), then 200 renewals against strongSwan where root may run it
