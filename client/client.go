@@ -72,6 +72,8 @@ type Options struct {
 type Rootless struct {
 	Proxy    string   // SOCKS5 and HTTP: "127.0.0.1:1080", ":1080", "" for none
 	Forwards []string // "8080:10.20.0.1:80"
+	// AnyPort: where the proxy can't listen there, it does so on a free port of the loopback address.
+	AnyPort bool
 }
 
 // Client is one connection. Its methods may be called concurrently; Run once.

@@ -337,6 +337,36 @@ func TestGatewayRestarts(t *testing.T) {
 	}
 }
 
+// Where the proxy's port is taken by then, a free one serves if the person named none.
+func TestProxyPortIsTaken(t *testing.T) {
+	g := startGateway(t, "127.0.0.1:0")
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, anyPort := range []bool{true, false} {
+		c := &connection{t: t, ended: make(chan error, 1), log: &safeBuffer{}}
+		c.Client = client.New(stored(t, g.Addr(), ""), client.Options{Rootless: &client.Rootless{Proxy: taken.Addr().String(), AnyPort: anyPort}})
+		ctx, cancel := context.WithCancel(t.Context())
+		c.stop = cancel
+		go func() { c.ended <- c.Run(ctx) }()
+		if !anyPort {
+			if err := <-c.ended; err == nil {
+				t.Error("the port that was named is another's, and nobody says so")
+			}
+			continue
+		}
+		if st := c.await(client.Up); st.Tunnel.Proxy == taken.Addr().String() {
+			t.Errorf("the proxy is said to be at %s", st.Tunnel.Proxy)
+		}
+		c.page()
+		if err := c.end(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Children are renewed before they expire, and not one datagram is lost on the way.
 func TestChildrenAreRenewed(t *testing.T) {
 	if testing.Short() {

@@ -188,6 +188,9 @@ func (s *session) openProxies() error {
 	c := proxy.Config{Dial: s.inside.dial, Resolve: s.inside.lookup}
 	if r.Proxy != "" {
 		p, err := proxy.Listen(r.Proxy, c)
+		if err != nil && r.AnyPort {
+			p, err = proxy.Listen("127.0.0.1:0", c)
+		}
 		if err != nil {
 			return err
 		}

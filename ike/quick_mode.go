@@ -204,15 +204,12 @@ func (q *quick) respond(ctx context.Context, m *isakmp.Message) error {
 	q.x.hash = func(rest []byte) []byte { return q.sa.keys.hash2(q.x.msgID, q.niB, rest) }
 	hash2 := q.x.hash(isakmp.AppendPayloads(nil, answer))
 	hash3 := q.sa.keys.hash3(q.x.msgID, q.niB, q.nrB)
-	last, err := q.x.roundTrip(ctx, func(m *isakmp.Message) error {
+	_, err = q.x.roundTrip(ctx, func(m *isakmp.Message) error {
 		if !equalHash(m.Get(isakmp.PayloadHash), hash3) {
 			return errors.New("HASH(3) doesn't verify")
 		}
-		return nil
+		return q.settle(m)
 	}, append([]isakmp.Payload{{Type: isakmp.PayloadHash, Body: hash2}}, answer...)...)
-	if err == nil {
-		err = q.settle(last)
-	}
 	if q.cfg.Settled != nil {
 		q.cfg.Settled(child, err)
 	}

@@ -25,9 +25,14 @@ type Ride struct {
 	// ends the exchange.
 	Confirm func(b *QuickBinding, found []isakmp.Payload) ([]isakmp.Payload, error)
 	// Settle takes a responder's private payloads of message 3, whose HASH(3)
-	// verified, before ChildConfig.Settled, which is called with its error.
+	// verified, before ChildConfig.Settled, which is called with its error. HASH(3)
+	// covers none of them, so an error has the peer say it again, unless it is Final.
 	Settle func(b *QuickBinding, found []isakmp.Payload) error
 }
+
+// Final marks an error of Settle that says something the peer authenticated: it ends
+// the exchange at once.
+func Final(err error) error { return errFinal{err} }
 
 // QuickBinding is what ties a payload to its Quick Mode.
 type QuickBinding struct {

@@ -43,3 +43,6 @@ func (e *RefusedError) Error() string {
 
 // Is makes errors.Is(e, ErrRefused) true.
 func (e *RefusedError) Is(target error) bool { return target == ErrRefused }
+
+// ErrReceipt: the client's receipt for the policy is missing, or isn't proved.
+var ErrReceipt = errors.New("the client sends no receipt that holds")

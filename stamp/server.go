@@ -2,6 +2,7 @@ package stamp
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -111,12 +112,16 @@ func Ride(sa *ike.SA, policy func() (*Policy, error), received func(*Receipt)) *
 		},
 		// HDR*, HASH(3), STAMP(receipt)  -->
 		Settle: func(b *ike.QuickBinding, found []isakmp.Payload) error {
-			r, err := parseReceipt(find(found, PayloadSTAMP), func(covered []byte) []byte { return b.Prove(labelReceipt, covered) })
+			body := find(found, PayloadSTAMP)
+			if body == nil {
+				return ike.Final(ErrReceipt)
+			}
+			r, err := parseReceipt(body, func(covered []byte) []byte { return b.Prove(labelReceipt, covered) })
 			if err != nil {
-				return err
+				return fmt.Errorf("%w: %w", ErrReceipt, err) // perhaps a bit that turned on the way
 			}
 			if err := checkDigest(r.digest, sa.Info().FirstSent); err != nil {
-				return err
+				return ike.Final(err)
 			}
 			received(r)
 			return nil

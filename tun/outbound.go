@@ -73,7 +73,9 @@ func (t *Tunnel) Serve() error {
 	failures := 0
 	for {
 		if mtu := t.outbound.larger.Swap(0); mtu > 0 {
+			t.outbound.Lock()
 			t.outbound.grow(len(t.outbound.buffers), int(mtu))
+			t.outbound.Unlock()
 		}
 		n, err := t.dev.Read(t.outbound.buffers, t.outbound.sizes, headroom)
 		if n > 0 {

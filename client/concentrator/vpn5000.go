@@ -303,20 +303,30 @@ func (c *client) ride(sa *ike.SA) *ike.Ride {
 	if !agreed(sa) || c.vpn5000.told.Load() {
 		return nil
 	}
-	return stamp.Ride(sa, c.policy, func(r *stamp.Receipt) {
+	ride := stamp.Ride(sa, c.policy, func(r *stamp.Receipt) {
 		c.vpn5000.told.Store(true)
 		c.g.log.Info("policy accepted", "user", c.session.user, "client", r.Version, "platform", r.Platform, "networks", r.Networks)
 		if r.NoIPX {
 			c.g.log.Warn("the client refuses to tunnel IPX", "user", c.session.user)
 		}
 	})
+	// Of two Quick Modes at once the client answers the policy in one.
+	settle := ride.Settle
+	ride.Settle = func(b *ike.QuickBinding, found []isakmp.Payload) error {
+		if len(found) == 0 && c.vpn5000.told.Load() {
+			return nil
+		}
+		return settle(b, found)
+	}
+	return ride
 }
 
 // rode hears how a Quick Mode ended. A receipt that is wrong or missing ends the
 // SA: somebody may have changed the first messages.
 func (c *client) rode(err error) {
 	var late *ike.TimeoutError
-	if err != nil && !c.vpn5000.told.Load() && stamp.Announced(c.sa.Info().VendorIDs) && !errors.As(err, &late) && c.sa.Err() == nil {
+	silent := errors.As(err, &late) && !errors.Is(err, stamp.ErrReceipt)
+	if err != nil && !silent && !c.vpn5000.told.Load() && stamp.Announced(c.sa.Info().VendorIDs) && c.sa.Err() == nil {
 		c.end(err)
 	}
 }

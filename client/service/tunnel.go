@@ -131,8 +131,10 @@ func (m *Manager) newTunnel(l *launch) *tunnel {
 	}
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	if m.config.Mode != localapi.ModeSystem {
-		l.order.Rootless.Proxy = m.proxyFor(l.order.Rootless)
-		t.proxy = l.order.Rootless.Proxy
+		r := l.order.Rootless
+		r.AnyPort = r.Proxy == "" && len(r.Forwards) == 0 // others may be quicker
+		r.Proxy = m.proxyFor(r)
+		t.proxy = r.Proxy
 	}
 	// The first one to a gateway tells it to forget what it has with us: that mustn't
 	// come behind another one's phase 1.
