@@ -252,7 +252,12 @@ func cutShort(err error) bool {
 	if why := (*Reason)(nil); errors.As(err, &why) && why.Code == noNATTraversal {
 		return true
 	}
-	return errors.Is(err, ike.ErrDead) || errors.Is(err, xauth.ErrNoStatus) || errors.Is(err, stamp.ErrStripped) || errors.Is(err, stamp.ErrNotAnnounced) || errors.As(err, &late) && late.Stage != ike.Main.String() && late.Stage != ike.Aggressive.String() && late.Refused == nil
+	for _, e := range []error{ike.ErrDead, xauth.ErrNoStatus, stamp.ErrStripped, stamp.ErrNotAnnounced} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return errors.As(err, &late) && late.Stage != ike.Main.String() && late.Stage != ike.Aggressive.String() && late.Refused == nil
 }
 
 // reconnect dials until it succeeds, pausing longer from time to time. What needs

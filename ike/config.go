@@ -92,8 +92,9 @@ type Config struct {
 	// exchanges at a time (max_ikev1_exchanges): probes make it forget the login's.
 	Unsettled func() bool
 	// Insist has the last message of a Quick Mode sent up to twice more, and an answer to
-	// a Transaction up to four times, unless something came from the peer since. Chosen here: when it is
-	// lost, what follows waits until the peer repeats its own, which takes strongSwan 4 s.
+	// a Transaction up to four times, unless something came from the peer since. Chosen
+	// here: when it is lost, what follows waits until the peer repeats its own, which takes
+	// strongSwan 4 s.
 	Insist bool
 
 	// Suspect, if not nil, hears that three probes in a row weren't answered, long

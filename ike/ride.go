@@ -26,7 +26,8 @@ type Ride struct {
 	Confirm func(b *QuickBinding, found []isakmp.Payload) ([]isakmp.Payload, error)
 	// Settle takes a responder's private payloads of message 3, whose HASH(3)
 	// verified, before ChildConfig.Settled, which is called with its error. HASH(3)
-	// covers none of them, so an error has the peer say it again, unless it is Final.
+	// covers none of them, so an error has the peer say it again, unless it is Final;
+	// then Settle is called once more.
 	Settle func(b *QuickBinding, found []isakmp.Payload) error
 }
 

@@ -92,6 +92,30 @@ func TestUnannounced(t *testing.T) {
 	})
 }
 
+// TestReceiptCorrupted: a bit turns in the receipt, which HASH(3) doesn't cover. The
+// concentrator has it said again.
+func TestReceiptCorrupted(t *testing.T) {
+	const header, vouched = 28, 32 // octets; HASH and its header lie in two blocks of AES
+	inBubble(t, func(l *lab) {
+		quick := 0
+		l.SetFault(func(d iketest.Datagram) []iketest.Delivery {
+			h, err := isakmp.ParseHeader(d.Octets)
+			if err != nil || !d.FromA || h.Exchange != isakmp.ExchangeQuick {
+				return once(d)
+			}
+			if quick++; quick != 2 { // message 3
+				return once(d)
+			}
+			turned := bytes.Clone(d.Octets)
+			turned[header+vouched+5] ^= 1
+			return []iketest.Delivery{{Octets: turned}}
+		})
+		if err := l.connect(l.t.Context()); err != nil || l.receipt == nil || quick < 3 {
+			l.t.Errorf("%v; the concentrator has receipt %v, and ended with %v; %d messages of Quick Mode", err, l.receipt, l.gateErr, quick)
+		}
+	})
+}
+
 // TestStripped: somebody takes announcements, or anything else, out of the first
 // messages, which no HASH covers as a whole.
 func TestStripped(t *testing.T) {

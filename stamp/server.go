@@ -113,7 +113,7 @@ func Ride(sa *ike.SA, policy func() (*Policy, error), received func(*Receipt)) *
 		// HDR*, HASH(3), STAMP(receipt)  -->
 		Settle: func(b *ike.QuickBinding, found []isakmp.Payload) error {
 			body := find(found, PayloadSTAMP)
-			if body == nil {
+			if body == nil { // HASH's own header, which HASH(3) vouches for, says that nothing follows
 				return ike.Final(ErrReceipt)
 			}
 			r, err := parseReceipt(body, func(covered []byte) []byte { return b.Prove(labelReceipt, covered) })

@@ -16,9 +16,8 @@ type Datagram struct {
 }
 
 // inbound is the pump carrier -> open -> device. Packets are opened where they arrived,
-// and written from there. The lock is taken once a batch:
-// with one carrier it is never contended, with several it keeps an association
-// in one goroutine at a time.
+// and written from there. The lock is taken once a batch: with one carrier it is never
+// contended, with several it keeps an association in one goroutine at a time.
 type inbound struct {
 	sync.Mutex
 	traffic traffic
