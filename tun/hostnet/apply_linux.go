@@ -261,7 +261,7 @@ func (h *host) recover() error {
 	if err != nil {
 		return err
 	}
-	var errs []error
+	errs := []error{h.sweep()}
 	for _, path := range h.records() {
 		r, err := load(path)
 		switch {

@@ -219,6 +219,20 @@ func TestLiveOwnerStays(t *testing.T) {
 	}
 }
 
+// TestHalfAStateFile: what was left by a process that died while it wrote a state file goes.
+func TestHalfAStateFile(t *testing.T) {
+	isolate(t)
+	h := testHost(t, someResolvConf)
+	check(t, os.MkdirAll(h.dir, 0o700))
+	for _, name := range []string{"net-1-postern0.json.tmp", "guard-1-postern.json.tmp"} {
+		check(t, os.WriteFile(filepath.Join(h.dir, name), []byte(`{"schema": 1, "ow`), 0o600))
+	}
+	check(t, Recover(h.dir))
+	if left, _ := filepath.Glob(filepath.Join(h.dir, "*.tmp")); len(left) > 0 {
+		t.Errorf("left %q", left)
+	}
+}
+
 // After another boot only files need to be put back, whatever has the device's number by now.
 func TestRecoverAfterReboot(t *testing.T) {
 	isolate(t)

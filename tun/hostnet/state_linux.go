@@ -38,7 +38,7 @@ func (r *record) fileName() string {
 
 func (r *record) save(path string) error { return saveJSON(path, r) }
 
-// saveJSON writes a state file: whole, or not at all.
+// saveJSON writes a state file: whole, or not at all. The lock is held.
 func saveJSON(path string, value any) error {
 	b, err := json.MarshalIndent(value, "", "\t")
 	if err != nil {
@@ -52,6 +52,18 @@ func saveJSON(path string, value any) error {
 		return fmt.Errorf("state file: %w", err)
 	}
 	return nil
+}
+
+// sweep removes what processes left that died while they wrote a state file. The lock is held, so nobody writes now.
+func (h *host) sweep() error {
+	paths, _ := filepath.Glob(filepath.Join(h.dir, "*.json.tmp")) // fails on a bad pattern only
+	var errs []error
+	for _, path := range paths {
+		if err := os.Remove(path); err != nil {
+			errs = append(errs, fmt.Errorf("state file: %w", err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // load reads a record; its error is fs.ErrNotExist where there is none.

@@ -26,16 +26,17 @@ func (h *Host) save(r *record) error {
 	if err != nil {
 		return fmt.Errorf("state file: %w", err)
 	}
-	f, err := os.CreateTemp(h.Dir, "net-*.tmp") // mode 0600
+	tmp := h.path(r.Interface) + ".tmp" // one name, so that those of killed processes don't pile up
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("state file: %w", err)
 	}
 	_, err = f.Write(append(b, '\n'))
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), h.path(r.Interface))
+		err = os.Rename(tmp, h.path(r.Interface))
 	}
 	if err != nil {
-		return fmt.Errorf("state file: %w", errors.Join(err, os.Remove(f.Name())))
+		return fmt.Errorf("state file: %w", errors.Join(err, os.Remove(tmp)))
 	}
 	return nil
 }
