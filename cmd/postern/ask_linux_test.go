@@ -63,7 +63,7 @@ func echoes(t *testing.T, tty *os.File) bool {
 func readUntil(t *testing.T, person *os.File, s string) string {
 	t.Helper()
 	var shown []byte
-	buf := make([]byte, 256)
+	buf := make([]byte, 1) // what comes after it is for whoever reads next
 	_ = person.SetReadDeadline(time.Now().Add(time.Minute))
 	for !strings.HasSuffix(string(shown), s) {
 		n, err := person.Read(buf)

@@ -82,6 +82,8 @@ func newMachine(t *testing.T) *machine {
 	check(t, os.RemoveAll("/etc/resolv.conf"))
 	check(t, os.WriteFile("/etc/resolv.conf", []byte("nameserver 192.0.2.53\nsearch example.net\n"), 0o644))
 	m.sh("ip link set lo up; ip link add up0 type veth peer name far0; ip addr add 192.0.2.10/24 dev up0; ip link set far0 up; ip link set up0 up; ip route add default via 192.0.2.1")
+	// The kernel says some time later that a cable is plugged in.
+	until(t, "plugged in", func() bool { return strings.Count(m.sh("ip -o link"), " state UP ") == 2 })
 	m.env = []string{"NOTIFY_SOCKET=" + m.sd.path, "CREDENTIALS_DIRECTORY=" + filepath.Join(dir, "credentials"), "DBUS_SYSTEM_BUS_ADDRESS=unix:path=" + dir + "/no-bus"}
 	return m
 }

@@ -41,6 +41,7 @@ type program struct {
 	out   bytes.Buffer
 	err   transcript
 	lines *bufio.Scanner // of standard output, if it's read as it comes
+	limit time.Duration  // patience, but of what computes for long
 }
 
 // transcript may be read while it's written.
@@ -66,7 +67,7 @@ const patience = 2 * time.Minute
 
 func postern(t *testing.T, args ...string) *program {
 	t.Helper()
-	p := &program{Cmd: exec.Command(os.Args[0], args...), t: t}
+	p := &program{Cmd: exec.Command(os.Args[0], args...), t: t, limit: patience}
 	// The race detector lets each program linger for a second, of which there are hundreds.
 	p.Env = append(os.Environ(), "POSTERN_TEST_AS_PROGRAM=1", "GORACE=atexit_sleep_ms=0", "XDG_CONFIG_HOME="+t.TempDir())
 	p.Stderr = &p.err
@@ -91,7 +92,7 @@ func (p *program) finish() (exit int) {
 
 func (p *program) wait() (exit int) {
 	p.t.Helper()
-	kill := time.AfterFunc(patience, func() { _ = p.Process.Kill() })
+	kill := time.AfterFunc(p.limit, func() { _ = p.Process.Kill() })
 	defer kill.Stop()
 	_ = p.Wait()
 	return p.ProcessState.ExitCode()
@@ -107,7 +108,7 @@ func (p *program) watch() {
 	if err := p.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	kill := time.AfterFunc(patience, func() { _ = p.Process.Kill() })
+	kill := time.AfterFunc(p.limit, func() { _ = p.Process.Kill() })
 	p.t.Cleanup(func() {
 		kill.Stop()
 		_ = p.Process.Kill()

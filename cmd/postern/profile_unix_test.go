@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"postern/client"
 	"postern/client/profile"
@@ -90,7 +91,7 @@ func TestRollOutPassword(t *testing.T) {
 	} {
 		r.run(0, "", "bundle", "--name", "a", "--serial", "1", "-o", "a.bundle", "office.toml", "ca.pem")
 		p := postern(t, append([]string{"profile"}, c.args...)...)
-		p.Dir, p.Stdin = r.folder, strings.NewReader(c.password)
+		p.Dir, p.Stdin, p.limit = r.folder, strings.NewReader(c.password), 10*time.Minute
 		if exit := p.finish(); exit != c.exit || !strings.Contains(p.out.String()+p.err.String(), c.says) {
 			t.Errorf("%v: exit code %d, %s%s", c.args, exit, p.out.String(), p.err.String())
 		}

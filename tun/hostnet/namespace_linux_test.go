@@ -54,7 +54,7 @@ func isolate(t *testing.T) {
 	defaultRoute(t, "up0", "192.0.2.1")
 	defaultRoute(t, "up0", "2001:db8::1")
 	// The kernel adds these some time after it said that all is done: a multicast route a device, our own address.
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		local, err := netlink.RouteListFiltered(netlink.FAMILY_V6, &netlink.Route{Table: unix.RT_TABLE_LOCAL}, netlink.RT_FILTER_TABLE)
 		check(t, err)
 		multicast := 0
