@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -20,13 +22,18 @@ var badESP = regexp.MustCompile(`(?i)no matching (inbound )?IPsec SA|received ES
 type flood struct {
 	Sent, Received, Doubled, Reordered int
 	Longest                            time.Duration // between two that came back
+	Overflown                          int           // dropped by the kernels of the lab because a program didn't read in time
 }
 
 func (f flood) lost() int { return f.Sent - f.Received }
 
+// unexplained is how many were lost otherwise than for a program that was kept from running.
+func (f flood) unexplained() int { return max(0, f.lost()-f.Overflown) }
+
 // flood sends packets to the echo service for a while, and calls f meanwhile.
 func (l *lab) flood(rate int, f func()) flood {
 	l.t.Helper()
+	before := l.overflown()
 	p := l.client.start(nil, "@flood", host1+":"+echoPort, strconv.Itoa(rate))
 	began := time.Now()
 	f()
@@ -36,7 +43,74 @@ func (l *lab) flood(rate int, f func()) flood {
 	if err := json.Unmarshal([]byte(p.said.String()), &result); err != nil {
 		l.t.Fatalf("flood said %q: %v", p.said.String(), err)
 	}
+	result.Overflown = l.overflown() - before
 	return result
+}
+
+// overflown counts what full buffers cost so far: of UDP sockets, and of the queues that tunnels are read from.
+func (l *lab) overflown() (n int) {
+	l.t.Helper()
+	for _, node := range []*node{l.client, l.gateway, l.inside} {
+		var names []string
+		for line := range strings.Lines(node.must("cat", "/proc/net/snmp")) {
+			fields := strings.Fields(line)
+			switch {
+			case fields[0] != "Udp:":
+			case names == nil:
+				names = fields
+			default:
+				count, err := strconv.Atoi(fields[slices.Index(names, "RcvbufErrors")])
+				if err != nil {
+					l.t.Fatal(err)
+				}
+				n += count
+			}
+		}
+		var links []struct {
+			Type  string                             `json:"link_type"`
+			Stats struct{ TX struct{ Dropped int } } `json:"stats64"`
+		}
+		if err := json.Unmarshal([]byte(node.ip("-statistics", "-json", "link", "show")), &links); err != nil {
+			l.t.Fatal(err)
+		}
+		for _, link := range links {
+			if link.Type == "none" {
+				n += link.Stats.TX.Dropped
+			}
+		}
+	}
+	return n
+}
+
+// A program that is kept from running for a while loses what its kernel's buffers don't hold, and nothing else: charon's
+// socket holds some 230 datagrams. The other tests of this file count so.
+func TestStalls(t *testing.T) {
+	needStrongSwan(t)
+	t.Parallel()
+	l := newLab(t, false)
+	l.echo()
+	s := labSwan
+	s.Aggressive = false
+	gateway := l.swanGateway(s)
+	client := l.postern(s.profile())
+	client.up()
+	l.client.ping(host1)
+	for name, p := range map[string]*process{"strongSwan": gateway.process, "postern": client.process} {
+		f := l.flood(500, func() {
+			time.Sleep(time.Second)
+			p.signal(syscall.SIGSTOP)
+			time.Sleep(time.Second)
+			p.signal(syscall.SIGCONT)
+			time.Sleep(time.Second)
+		})
+		t.Logf("%s stood still: %d lost, %+v", name, f.lost(), f)
+		if f.unexplained() > 0 || f.Received == 0 || f.Longest < time.Second/2 {
+			t.Errorf("%s: %+v", name, f)
+		}
+		if name == "strongSwan" && f.lost() == 0 {
+			t.Error("its socket held everything")
+		}
+	}
 }
 
 // drops are the counters of packets that postern couldn't open, in its last status.
@@ -90,8 +164,8 @@ func TestRekeysAgainstStrongSwan(t *testing.T) {
 		t.Errorf("%+v", busy)
 	}
 	// Whatever the machine's load loses, no more of it.
-	if busy.lost() > still.lost()+busy.Sent/10000 {
-		t.Errorf("%d lost, %d without renewals", busy.lost(), still.lost())
+	if busy.unexplained() > still.unexplained()+busy.Sent/10000 {
+		t.Errorf("%d lost, %d without renewals", busy.unexplained(), still.unexplained())
 	}
 	if n := client.drops(); n > 0 {
 		t.Errorf("%d packets that postern had no key for", n)
@@ -109,14 +183,15 @@ func TestPhase1RenewalsAgainstStrongSwan(t *testing.T) {
 		name    string
 		profile settings
 		renew   func(gateway *charon)
+		allowed int // one of so many packets; 0: none
 	}{
-		{"by postern", settings{"lifetime": settings{"ike": "10s"}}, func(*charon) { time.Sleep(25 * time.Second) }},
+		{"by postern", settings{"lifetime": settings{"ike": "10s"}}, func(*charon) { time.Sleep(25 * time.Second) }, 0},
 		{"by strongSwan", nil, func(gateway *charon) {
 			for range 2 { // with the time to delete the one before
 				gateway.must("--rekey", "--ike", "lab")
 				time.Sleep(15 * time.Second)
 			}
-		}},
+		}, 20}, // it drops the children, which are made anew as fast as the machine lets us
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -131,8 +206,11 @@ func TestPhase1RenewalsAgainstStrongSwan(t *testing.T) {
 			f := l.flood(500, func() { c.renew(gateway) })
 			n := strings.Count(client.said.String(), "phase 1 renewed")
 			t.Logf("%d renewals: %+v", n, f)
-			// A busy machine loses some; what has no child for a while loses most.
-			if n < 2 || f.lost() > f.Sent/20 || f.Doubled > 0 {
+			allowed := 0
+			if c.allowed > 0 {
+				allowed = f.Sent / c.allowed
+			}
+			if n < 2 || f.unexplained() > allowed || f.Doubled > 0 || f.Received == 0 {
 				t.Errorf("%d renewals, %+v", n, f)
 			}
 			if bad := client.drops(); bad > 0 || badESP.MatchString(gateway.said.String()) {
