@@ -127,9 +127,15 @@ unit:
 	$(if $(RACE),$(REQUIRE) $(GO) test $(RACE) -tags pkcs11 ./client/token,@echo 'keys in tokens are untested: no C compiler here')
 	$(if $(RACE),$(REQUIRE) $(GO) test $(RACE) -tags pkcs11 -run Token ./client)
 
+# Where the command and the service run: what releases are built for.
+TARGETS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 cross:
 	CGO_ENABLED=0 GOOS=darwin $(GO) build -tags ci ./... # ci: Fyne without C
 	CGO_ENABLED=0 GOOS=windows $(GO) build -tags gui,ci ./...
+	@set -e; for target in $(TARGETS); do \
+		echo "build for $$target"; \
+		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -o /dev/null ./cmd/postern ./cmd/concentrator; \
+	done
 
 deps:
 	@packaging/test-deps

@@ -114,7 +114,8 @@ func run(dir string, words ...string) (string, error) {
 	c.Stderr = &errs
 	out, err := c.Output()
 	if err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", strings.Join(words, " "), err, strings.TrimSpace(errs.String()))
+		said := strings.TrimSpace(string(out) + errs.String()) // nfpm complains to its standard output
+		return "", fmt.Errorf("%s: %w\n%s", strings.Join(words, " "), err, said)
 	}
 	return strings.TrimSpace(string(out)), nil
 }
