@@ -411,7 +411,9 @@ func TestContainersStay(t *testing.T) {
 	openTUN(t, "ptun0")
 	h := testHost(t, someResolvConf)
 	for n := range 8 {
-		uplink(t, fmt.Sprintf("br%d", n), fmt.Sprintf("172.%d.0.1/16", 17+n))
+		name := fmt.Sprintf("br%d", n)
+		uplink(t, name, fmt.Sprintf("172.%d.0.1/16", 17+n))
+		kernelsRoutes(t, name, name+"-far")
 	}
 	before := snapshot(t, h)
 	for _, routes := range []string{"0.0.0.0/0", "172.16.0.0/12", "172.16.0.0/12 172.18.0.0/16"} {

@@ -53,19 +53,29 @@ func isolate(t *testing.T) {
 	uplink(t, "lan0", "192.168.1.5/24")
 	defaultRoute(t, "up0", "192.0.2.1")
 	defaultRoute(t, "up0", "2001:db8::1")
-	// The kernel adds these some time after it said that all is done: a multicast route a device, our own address.
+	kernelsRoutes(t, "up0", "up0-far", "lan0", "lan0-far")
+}
+
+// kernelsRoutes waits for what the kernel adds some time after it said that all is done: each device's multicast route, and
+// our own address.
+func kernelsRoutes(t *testing.T, devices ...string) {
+	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		local, err := netlink.RouteListFiltered(netlink.FAMILY_V6, &netlink.Route{Table: unix.RT_TABLE_LOCAL}, netlink.RT_FILTER_TABLE)
 		check(t, err)
-		multicast := 0
-		own := false
+		multicast, own := map[int]bool{}, false
 		for _, r := range local {
 			if r.Dst.String() == "ff00::/8" {
-				multicast++
+				multicast[r.LinkIndex] = true
 			}
 			own = own || r.Dst.String() == "2001:db8::10/128"
 		}
-		if multicast == 4 && own {
+		missing := slices.ContainsFunc(devices, func(name string) bool {
+			link, err := netlink.LinkByName(name)
+			check(t, err)
+			return !multicast[link.Attrs().Index]
+		})
+		if own && !missing {
 			return
 		}
 		if time.Now().After(end) {

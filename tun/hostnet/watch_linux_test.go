@@ -67,6 +67,17 @@ func silent(t *testing.T, changes <-chan Change) {
 	}
 }
 
+// drain takes what is told until nothing more is.
+func drain(changes <-chan Change) {
+	for {
+		select {
+		case <-changes:
+		case <-time.After(settle * 3):
+			return
+		}
+	}
+}
+
 func TestWatchNetwork(t *testing.T) {
 	t.Parallel()
 	isolate(t)
@@ -90,9 +101,15 @@ func TestWatchNetwork(t *testing.T) {
 	silent(t, changes)
 
 	second := &netlink.Addr{IPNet: ipNetOf("192.168.1.6/24")}
-	for range 20 {
-		check(t, netlink.AddrAdd(lan, second))
-		check(t, netlink.AddrDel(lan, second))
+	for quick := false; !quick; { // on a busy machine it may last until it is told of in the middle
+		start := time.Now()
+		for range 20 {
+			check(t, netlink.AddrAdd(lan, second))
+			check(t, netlink.AddrDel(lan, second))
+		}
+		if quick = time.Since(start) < settle; !quick {
+			drain(changes)
+		}
 	}
 	silent(t, changes) // as before
 	check(t, netlink.AddrAdd(lan, second))
@@ -129,16 +146,21 @@ func TestWatchBurst(t *testing.T) {
 	changes := startWatch(t, noBus, nil)
 	next(t, changes, Deaf)
 	start := time.Now()
+	began, pause := start, time.Duration(0) // the last one, and the longest between two
 	for i := 0; len(changes) == 0; i++ {
 		a := &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 7, byte(i >> 8), byte(i)}), 32))}
+		before := began
+		began = time.Now()
 		check(t, netlink.AddrAdd(lan, a))
+		pause = max(pause, time.Since(before))
 		time.Sleep(settle / 10)
 		if time.Since(start) > time.Minute {
 			t.Fatal("not told")
 		}
 	}
+	pause = max(pause, time.Since(began))
 	next(t, changes, Address)
-	if took := time.Since(start); took < settleAtMost {
+	if took := time.Since(start); took < settleAtMost && pause < settle {
 		t.Errorf("told after %v, while more was coming", took)
 	}
 }
