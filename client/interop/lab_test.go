@@ -97,6 +97,14 @@ func newLab(t *testing.T, behindNAT bool) *lab {
 		type filter hook input priority 0
 		meta l4proto esp counter
 	}`)
+	l.eventually("the links' state up", func() bool { // which the kernel notes a moment later, and network() tells
+		for _, n := range []*node{l.client, l.gateway, l.inside, l.nat} {
+			if n != nil && strings.Contains(n.ip("-brief", "link", "show", "type", "veth"), "DOWN") {
+				return false
+			}
+		}
+		return true
+	})
 	return l
 }
 

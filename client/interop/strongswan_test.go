@@ -281,3 +281,9 @@ func (c *charon) sas() string {
 	c.node.lab.t.Helper()
 	return c.must("--list-sas")
 }
+
+// forgets waits until no SA is left, as after the client's Deletes, which nobody acknowledges.
+func (c *charon) forgets() {
+	c.node.lab.t.Helper()
+	c.node.lab.eventually("no SA at the gateway after the Deletes", func() bool { return c.sas() == "" })
+}
