@@ -15,14 +15,22 @@ import (
 	"postern/gui"
 )
 
+// version is set by the linker for a release.
+var version = "unknown"
+
 func main() {
 	socket := flag.String("socket", "", "the daemon's socket (default: the system's, else the user's)")
 	hidden := flag.Bool("hidden", false, "begin in the tray, where there is one")
+	printVersion := flag.Bool("version", false, "print the version and exit")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "Usage: postern-gui [--socket PATH] [--hidden] [FILE…]\n\nFILEs are profiles to import, of any format that is known.")
+		fmt.Fprintln(os.Stderr, "Usage: postern-gui [--socket PATH] [--hidden] [--version] [FILE…]\n\nFILEs are profiles to import, of any format that is known.")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
+	if *printVersion {
+		fmt.Println("postern-gui", version)
+		return
+	}
 	if gui.HandOver(flag.Args()) {
 		return // to the window that is there
 	}
