@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,13 +17,15 @@ import (
 
 // allowed are the licences, by their SPDX identifiers, that dependencies may have: all let a program under BSD-3-Clause
 // be passed on when their texts go with it. With MPL-2.0 changes of the module's own files would have to be published;
-// there are none.
-var allowed = []string{"MIT", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "ISC", "MPL-2.0", "Unlicense OR BSD-3-Clause"}
+// there are none. OFL-1.1 and Bitstream-Vera are those of the window's fonts, which may go with a program, not be sold alone.
+var allowed = []string{
+	"MIT", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "ISC", "Zlib", "MPL-2.0", "Unlicense OR BSD-3-Clause", "OFL-1.1", "Bitstream-Vera",
+}
 
 // module is a dependency that the programs contain.
 type module struct {
 	Path, Version, Dir string
-	licence            string // by its SPDX identifier
+	licence            string // an SPDX expression: the module's own, and those of what it holds of others
 	texts              [][]byte
 }
 
@@ -62,36 +65,68 @@ func dependencies() ([]module, error) {
 	return all, errors.Join(errs...)
 }
 
-// licenceFile matches the names of files that say under which terms a module may be passed on, notices included, which
-// section 4 of the Apache licence wants passed on as well.
-var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|unlicense|notice|patents)(\.(txt|md))?$`)
+// licenceFile matches the names of files that say under which terms a module may be passed on, or what it holds of
+// others: C sources, fonts.
+var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|unlicense)([-_][\w-]+)?(\.(txt|md))?$`)
 
-// read finds the module's licence.
+// noticeFile matches what goes with these: section 4 of the Apache licence wants notices passed on as well.
+var noticeFile = regexp.MustCompile(`(?i)^(notice|patents)(\.(txt|md))?$`)
+
+// aside are folders of a module that no program is built from.
+var aside = []string{"testdata", "cmd", "examples", "_examples"}
+
+// read finds the module's licences: in its root, and in folders below it.
 func (m *module) read() error {
-	entries, err := os.ReadDir(m.Dir)
-	if err != nil {
-		return fmt.Errorf("%s: its source isn't here: %w", m.Path, err)
-	}
-	for _, e := range entries {
-		if !licenceFile.MatchString(e.Name()) || e.IsDir() {
-			continue
+	var licences []string
+	err := filepath.WalkDir(m.Dir, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && slices.Contains(aside, e.Name()):
+			return fs.SkipDir
+		case e.IsDir() || !licenceFile.MatchString(e.Name()) && !noticeFile.MatchString(e.Name()):
+			return nil
 		}
-		text, err := os.ReadFile(filepath.Join(m.Dir, e.Name()))
+		text, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
 		m.texts = append(m.texts, text)
-		if m.licence == "" {
-			m.licence = recognize(text)
+		licence := recognize(text)
+		switch {
+		case noticeFile.MatchString(e.Name()) || slices.Contains(licences, licence):
+		case licence == "":
+			return fmt.Errorf("no licence is recognized in %s", path)
+		case !slices.Contains(allowed, licence):
+			return fmt.Errorf("%s in %s isn't among the licences that are allowed", licence, path)
+		default:
+			licences = append(licences, licence)
 		}
+		return nil
+	})
+	if err == nil && len(licences) == 0 {
+		err = fmt.Errorf("no licence is found in %s", m.Dir)
 	}
-	switch {
-	case m.licence == "":
-		return fmt.Errorf("%s %s: no licence is recognized in %s", m.Path, m.Version, m.Dir)
-	case !slices.Contains(allowed, m.licence):
-		return fmt.Errorf("%s %s: %s isn't among the licences that are allowed", m.Path, m.Version, m.licence)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", m.Path, m.Version, err)
 	}
+	m.licence = expression(licences)
 	return nil
+}
+
+// expression joins licences that hold together, as SPDX writes it (SPDX 2.3, annex D).
+func expression(licences []string) string {
+	if len(licences) == 1 {
+		return licences[0]
+	}
+	var all []string
+	for _, l := range licences {
+		if strings.Contains(l, " OR ") {
+			l = "(" + l + ")"
+		}
+		all = append(all, l)
+	}
+	return strings.Join(all, " AND ")
 }
 
 // marks are sentences that only one licence has, in the order in which they are looked for.
@@ -105,6 +140,9 @@ var marks = []struct{ licence, text string }{
 	{"MIT", "to deal in the software without restriction, including without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense"},
 	{"BSD-3-Clause", "endorse or promote products derived from this software without"},
 	{"BSD-2-Clause", "redistribution and use in source and binary forms, with or without modification, are permitted"},
+	{"OFL-1.1", "sil open font license version 1.1"},
+	{"Bitstream-Vera", "bitstream vera fonts copyright"},
+	{"Zlib", "this software is provided 'as-is', without any express or implied warranty"},
 	{"ISC", "permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby granted"},
 	{"ISC", "permission to use, copy, modify, and distribute this software for any purpose with or without fee is hereby granted"},
 }
@@ -128,7 +166,7 @@ func recognize(text []byte) string {
 func printLicences(w io.Writer) error {
 	all, err := dependencies()
 	for _, m := range all {
-		fmt.Fprintf(w, "%-14s %s %s\n", m.licence, m.Path, m.Version)
+		fmt.Fprintf(w, "%s %s: %s\n", m.Path, m.Version, m.licence)
 	}
 	return err
 }

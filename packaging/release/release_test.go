@@ -65,11 +65,41 @@ func TestRecognize(t *testing.T) {
 		"MPL-2.0":      "Mozilla Public License Version 2.0\n=====\n … GNU General Public License …",
 		"Apache-2.0":   "Apache License\n   Version 2.0, January 2004",
 		"BSD-2-Clause": "Redistribution and use in source and binary forms, with or without\nmodification, are permitted provided",
+		"OFL-1.1":      "This license is copied below\n----\nSIL OPEN FONT LICENSE Version 1.1 - 26 February 2007",
+		"Zlib":         "This software is provided 'as-is', without any express or implied\nwarranty.",
 		"":             "All rights reserved.",
 	} {
 		if got := recognize([]byte(text)); got != want {
 			t.Errorf("%q is taken for %q, not %q", text, got, want)
 		}
+	}
+}
+
+// What a module holds of others counts as well: the window's toolkit has fonts, and C sources below another folder.
+func TestLicencesInside(t *testing.T) {
+	dir := t.TempDir()
+	put := func(path, text string) {
+		path = filepath.Join(dir, path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("LICENSE", "SPDX-License-Identifier: Unlicense OR BSD-3-Clause")
+	put("fonts/LICENSE_Inter.txt", "SIL OPEN FONT LICENSE Version 1.1")
+	put("testdata/LICENSE", "GNU GENERAL PUBLIC LICENSE")
+	put("NOTICE", "Made by somebody.")
+	m := module{Dir: dir}
+	if err := m.read(); err != nil || m.licence != "(Unlicense OR BSD-3-Clause) AND OFL-1.1" || len(m.texts) != 3 {
+		t.Errorf("%q, %d texts, %v", m.licence, len(m.texts), err)
+	}
+	for name, text := range map[string]string{"not allowed": "GNU GENERAL PUBLIC LICENSE", "unknown": "All rights reserved."} {
+		put("deep/below/COPYING", text)
+		if err := (&module{Dir: dir}).read(); err == nil {
+			t.Errorf("a licence that is %s passes", name)
+		}
+	}
+	if err := (&module{Dir: t.TempDir()}).read(); err == nil {
+		t.Error("a module without a licence passes")
 	}
 }
 
