@@ -33,32 +33,38 @@ func BenchmarkJunk(b *testing.B) {
 		name string
 		from netip.AddrPort
 		make func(random *rand.Rand, sa *ike.SA) []byte // after the non-ESP marker, unless it begins with another SPI
+		// before each batch; 0: as fast as they are read, and the SA's inbox drops most
+		pause time.Duration
 	}{
-		{"random octets", stranger, func(random *rand.Rand, _ *ike.SA) []byte { return noise(random, nil, 300) }},
+		{"random octets", stranger, func(random *rand.Rand, _ *ike.SA) []byte { return noise(random, nil, 300) }, 0},
 		{"IKE truncated", stranger, func(random *rand.Rand, sa *ike.SA) []byte {
 			return message(random, sa.Info().CookieI, sa.Info().CookieR, isakmp.ExchangeQuick, 300)[:200]
-		}},
+		}, 0},
 		{"IKE of no SA", stranger, func(random *rand.Rand, _ *ike.SA) []byte {
 			return message(random, isakmp.Cookie{1}, isakmp.Cookie{2}, isakmp.ExchangeInformational, 300)
-		}},
+		}, 0},
 		{"IKE of the SA, forged", stranger, func(random *rand.Rand, sa *ike.SA) []byte {
 			return message(random, sa.Info().CookieI, sa.Info().CookieR, isakmp.ExchangeQuick, 300)
-		}},
+		}, 0},
+		{"IKE of the SA, forged, no more than it takes", stranger, func(random *rand.Rand, sa *ike.SA) []byte {
+			return message(random, sa.Info().CookieI, sa.Info().CookieR, isakmp.ExchangeQuick, 300)
+		}, time.Millisecond},
+		{"random octets, with the same pauses", stranger, func(random *rand.Rand, _ *ike.SA) []byte { return noise(random, nil, 300) }, time.Millisecond},
 		{"a phase 1 begun by a stranger", stranger, func(random *rand.Rand, _ *ike.SA) []byte {
 			octets := message(random, isakmp.Cookie(noise(random, nil, 8)), isakmp.Cookie{}, isakmp.ExchangeMain, 300)
 			clear(octets[4+19 : 4+24]) // in clear, message ID 0
 			return octets
-		}},
-		{"INVALID-SPI in the gateway's name", gateway, func(*rand.Rand, *ike.SA) []byte { return hint() }},
-		{"ESP of no SA", stranger, func(random *rand.Rand, _ *ike.SA) []byte { return noise(random, []byte{9, 9, 9, 9}, 300) }},
+		}, 0},
+		{"INVALID-SPI in the gateway's name", gateway, func(*rand.Rand, *ike.SA) []byte { return hint() }, 0},
+		{"ESP of no SA", stranger, func(random *rand.Rand, _ *ike.SA) []byte { return noise(random, []byte{9, 9, 9, 9}, 300) }, 0},
 		{"ESP of the SA, forged", stranger, func(random *rand.Rand, _ *ike.SA) []byte {
 			return noise(random, []byte{0, 0, 16, 0, 0, 0, 1, 0}, 8+16+256+12)
-		}},
+		}, 0},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			s := liveSession(b)
 			random := rand.New(rand.NewPCG(1, 2))
-			source := &junk{from: c.from, left: b.N}
+			source := &junk{from: c.from, left: b.N, pause: c.pause}
 			for range 1024 {
 				source.octets = append(source.octets, c.make(random, s.current().sa))
 			}
@@ -178,11 +184,16 @@ type junk struct {
 	octets [][]byte
 	left   int
 	next   int
+	pause  time.Duration // before each batch
 }
 
 func (j *junk) Read(in []tun.Datagram) (n int, err error) {
 	if j.left == 0 {
 		return 0, net.ErrClosed
+	}
+	if j.pause > 0 {
+		time.Sleep(j.pause)
+		in = in[:min(len(in), 32)]
 	}
 	for ; n < len(in) && j.left > 0; n, j.left, j.next = n+1, j.left-1, j.next+1 {
 		in[n] = tun.Datagram{Data: j.octets[j.next%len(j.octets)], From: tun.Path{Local: netip.AddrPortFrom(iketest.AddrA, 4500), Remote: j.from}}

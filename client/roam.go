@@ -126,7 +126,7 @@ func (s *session) strayed(d ike.Datagram) {
 	for _, body := range m.All(isakmp.PayloadNotify) {
 		n, err := isakmp.ParseNotify(body)
 		if err == nil && (n.Type == isakmp.NotifyInvalidSPI || n.Type == isakmp.NotifyInvalidCookie) {
-			s.tasks.Go(p.sa.Suspect) // which waits for the SA's goroutine
+			p.sa.Suspect()
 			return
 		}
 	}

@@ -102,8 +102,14 @@ func (sa *SA) probe() {
 func (sa *SA) Probes() bool { return sa.probes() }
 
 // Suspect says that something hints at a peer that has forgotten us. It is asked
-// at once whether it lives, unless it was a moment ago.
-func (sa *SA) Suspect() { sa.call(sa.suspect) }
+// at once whether it lives, unless it was a moment ago. Suspect doesn't wait, and
+// any goroutine may call it: hints can come in floods.
+func (sa *SA) Suspect() {
+	select {
+	case sa.hinted <- struct{}{}:
+	default:
+	}
+}
 
 // Probe asks the peer at once whether it lives, whatever was heard of it: our
 // network has changed, or the machine slept.

@@ -211,3 +211,25 @@ func TestForgedHints(t *testing.T) {
 		}
 	})
 }
+
+// A flood of hints waits for nobody: the owner of the SA, busy elsewhere, may make them
+// itself. They cost one probe.
+func TestHintsDontWait(t *testing.T) {
+	inBubbleOf(t, ike.Main, func(t *testing.T, r *rig) {
+		r.a.DPD = 30 * time.Second
+		r.a.Notify = func(sa *ike.SA, _ isakmp.Notify) {
+			for range 1000 {
+				sa.Suspect()
+			}
+		}
+		a, p := r.puppet()
+		time.Sleep(10 * time.Second)
+		p.say(p.Inform(1, notify(isakmp.ProtoISAKMP, nil, isakmp.NotifyUnityHeartbeat, nil)))
+		sequence := p.hearProbe(isakmp.NotifyRUThere)
+		p.say(p.Inform(2, probe(a, isakmp.NotifyRUThereAck, sequence)))
+		time.Sleep(3 * time.Second)
+		if n := p.heard(); n != 0 || a.Err() != nil {
+			t.Errorf("%d probes more, %v", n, a.Err())
+		}
+	})
+}

@@ -3,6 +3,7 @@ package ike
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -441,6 +442,9 @@ func (x *exchange) open(h isakmp.Header, octets, room []byte) (m *isakmp.Message
 		if body, nextIV, err = x.keys.decrypt(x.iv, body, room); err != nil {
 			return nil, nil, err
 		}
+		if x.hash != nil && !beginsWithHash(h, body, len(x.keys.skeyidA)) {
+			return nil, nil, errNoHash
+		}
 		if m, err = isakmp.ParseMessage(h, body); err != nil {
 			return nil, nil, errHopeless{fmt.Errorf("doesn't decrypt to payloads: %w", err)}
 		}
@@ -449,6 +453,15 @@ func (x *exchange) open(h isakmp.Header, octets, room []byte) (m *isakmp.Message
 	m, err = isakmp.ParseMessage(h, body)
 	return m, nil, err
 }
+
+// beginsWithHash says whether what was decrypted begins with a HASH payload of this many
+// octets: what wasn't sealed under our keys seldom does, and anybody can send it.
+func beginsWithHash(h isakmp.Header, body []byte, size int) bool {
+	const head = 4 // of a payload: the next one's type, a reserved octet, the length
+	return h.NextPayload == isakmp.PayloadHash && len(body) >= head+size && int(binary.BigEndian.Uint16(body[2:])) == head+size
+}
+
+var errNoHash = errHopeless{errors.New("doesn't decrypt to a HASH payload")}
 
 // errIgnored refuses a datagram without leaving a hint.
 var errIgnored = errors.New("of another exchange")

@@ -23,7 +23,8 @@ type SA struct {
 
 	ctx     context.Context // ends with the SA; its cause says why
 	end     context.CancelCauseFunc
-	calls   chan func() // run by the owner
+	calls   chan func()   // run by the owner
+	hinted  chan struct{} // holds a value when something hints at a peer that forgot us
 	private chan isakmp.Payload
 	tasks   sync.WaitGroup // whoever uses the keys; the owner is the last to go
 	gone    chan struct{}  // closed when all have gone and the keys are overwritten
@@ -82,7 +83,7 @@ const (
 func newSA(p *phase1, k *keys) *SA {
 	sa := &SA{
 		link: p.link, cfg: p.cfg, keys: k, msgIDs: newMessageIDs(),
-		calls: make(chan func()), gone: make(chan struct{}), private: make(chan isakmp.Payload, privateInbox),
+		calls: make(chan func()), hinted: make(chan struct{}, 1), gone: make(chan struct{}), private: make(chan isakmp.Payload, privateInbox),
 		exchanges: make(map[uint32]chan Datagram),
 		asked:     make(map[uint32]asking),
 		used:      make(map[uint32]bool),
@@ -163,6 +164,8 @@ func (sa *SA) run(held []Datagram) {
 			sa.route(d)
 		case f := <-sa.calls:
 			f()
+		case <-sa.hinted:
+			sa.suspect()
 		case <-sa.dpd.clock.C:
 			sa.look()
 		case <-expired:
