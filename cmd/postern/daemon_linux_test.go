@@ -447,11 +447,20 @@ func TestOnlyAConnectionIsKilled(t *testing.T) {
 		t.Fatal(said)
 	}
 	_ = syscall.Kill(children(p.Process.Pid)[0], syscall.SIGKILL)
-	until(t, "put back", func() bool { return m.network() == before })
-	exit, said := root.runs("status", "one", "--json")
 	var st client.Status
-	if err := json.Unmarshal([]byte(said), &st); err != nil || st.State != client.Failed || st.Reason.Code != "internal" {
-		t.Errorf("exit code %d: %s", exit, said)
+	until(t, "failed", func() bool {
+		st = client.Status{}
+		exit, said := root.runs("status", "one", "--json")
+		if err := json.Unmarshal([]byte(said), &st); err != nil {
+			t.Fatalf("exit code %d: %s", exit, said)
+		}
+		return st.State == client.Failed
+	})
+	if st.Reason == nil || st.Reason.Code != "internal" {
+		t.Errorf("%+v", st)
+	}
+	if d := cmp.Diff(before, m.network()); d != "" { // which was first
+		t.Error(d)
 	}
 	if exit, said := root.runs("up", "one"); exit != 0 {
 		t.Error(said)
