@@ -134,7 +134,7 @@ cross:
 	CGO_ENABLED=0 GOOS=windows $(GO) build -tags gui,ci ./...
 	@set -e; for target in $(TARGETS); do \
 		echo "build for $$target"; \
-		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -o /dev/null ./cmd/postern ./cmd/concentrator; \
+		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -trimpath -o /dev/null ./cmd/postern ./cmd/concentrator; \
 	done
 
 deps:
