@@ -162,7 +162,7 @@ peers: build
 		echo 'skipped: tests against real gateways need root and their packages; remedy: sudo -v && make test'; \
 		[ "$${CI:-}" != true ]; exit; \
 	fi; \
-	$(GO) test $(RACE) -count 1 -p 1 -parallel 6 -timeout 8m \
+	$(GO) test $(RACE) -count 1 -p 1 -parallel 6 -timeout 20m \
 		-exec '$(AS_ROOT) POSTERN_REQUIRE_PEERS=1 POSTERN_BIN=$(CURDIR)/bin' $(ROOT_TESTS)
 
 tools:
