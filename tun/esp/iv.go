@@ -20,7 +20,11 @@ func unpredictableIVs() newIV {
 	cryptorand.Read(seed[:])
 	stream := rand.NewChaCha8(seed)
 	clear(seed[:])
-	return func(iv []byte, _ uint32) { stream.Read(iv) }
+	return func(iv []byte, _ uint32) {
+		for ; len(iv) >= 8; iv = iv[8:] { // a block of the cipher is one or two of these
+			binary.LittleEndian.PutUint64(iv, stream.Uint64())
+		}
+	}
 }
 
 // countedIVs returns the IVs of AES-GCM, which must never repeat under a key but

@@ -46,14 +46,18 @@ var laneHashes = map[Tier]map[crypto.Hash]*laneHash{
 	},
 }
 
-// laneHMAC is HMAC (RFC 2104) in lanes. A lane takes a message's whole blocks, then
-// its tail, and is free for the next message. The outer hashes of as many
-// messages as there are lanes are made together.
+// laneHMAC is HMAC (RFC 2104) in lanes. Messages of one length go through all lanes
+// at the same pace. Else a lane takes a message's whole blocks, then its tail, and is
+// free for the next message. The outer hashes of as many messages as there are lanes
+// are made together.
 type laneHMAC struct {
 	*laneHash
-	inner  [8]uint32     // the state after the block of key and ipad
-	outer  [8][16]uint32 // that of key and opad, in all lanes
+	inner  [8][16]uint32 // the state after the block of key and ipad, in all lanes
+	outer  [8][16]uint32 // that of key and opad
 	scalar *scalarHMAC
+
+	tails      [16]hmacEnd // of messages of one length,
+	tailLength int         // this one, for which they have their padding
 
 	state [8][16]uint32
 	data  [16]*byte
@@ -89,12 +93,8 @@ func fastHMAC(h crypto.Hash, key []byte) MAC {
 		long.Write(key)
 		key = long.Sum(nil)
 	}
-	m.inner = m.keyed(key, 0x36)
-	for w, word := range m.keyed(key, 0x5c) {
-		for i := range m.outer[w] {
-			m.outer[w][i] = word
-		}
-	}
+	m.inner, m.outer = m.keyed(key, 0x36), m.keyed(key, 0x5c)
+	m.tailLength = -1
 	for i := range m.digests {
 		m.pad(&m.digests[i], h.Size(), hashBlock+h.Size())
 		m.ends[i] = &m.digests[i][0]
@@ -103,7 +103,7 @@ func fastHMAC(h crypto.Hash, key []byte) MAC {
 }
 
 // keyed returns the state after the block of key and pad.
-func (m *laneHMAC) keyed(key []byte, pad byte) (state [8]uint32) {
+func (m *laneHMAC) keyed(key []byte, pad byte) (state [8][16]uint32) {
 	block := m.lane[0].tail[:hashBlock]
 	for i := range block {
 		block[i] = pad
@@ -115,18 +115,75 @@ func (m *laneHMAC) keyed(key []byte, pad byte) (state [8]uint32) {
 		m.data[i] = &block[0]
 	}
 	for w, word := range m.initial {
-		m.state[w][0] = word
+		for i := range state[w] {
+			state[w][i] = word
+		}
 	}
-	m.compress(&m.state, &m.data, 1)
-	for w := range m.initial {
-		state[w] = m.state[w][0]
-	}
+	m.compress(&state, &m.data, 1)
 	clear(block)
 	return state
 }
 
-// Sum gives each message to the next lane that is free.
+// Sum implements MAC.
 func (m *laneHMAC) Sum(messages []Message) {
+	for len(messages) >= m.worth {
+		n := min(len(messages), m.lanes)
+		if !sameLength(messages[:n]) {
+			break
+		}
+		m.sumEqual(messages[:n])
+		messages = messages[n:]
+	}
+	if len(messages) > 0 {
+		m.sumUnequal(messages)
+	}
+}
+
+func sameLength(messages []Message) bool {
+	for i := range messages {
+		if len(messages[i].Data) != len(messages[0].Data) {
+			return false
+		}
+	}
+	return true
+}
+
+// sumEqual takes a lane for each message, all of one length. Lanes beyond hash the first
+// one again.
+func (m *laneHMAC) sumEqual(messages []Message) {
+	length := len(messages[0].Data)
+	whole := length &^ (hashBlock - 1)
+	if length != m.tailLength {
+		for i := range m.tails {
+			m.tails[i] = hmacEnd{}
+			m.pad(&m.tails[i], length-whole, hashBlock+length)
+		}
+		m.tailLength = length
+	}
+	for i := range messages {
+		copy(m.tails[i][:hashBlock], messages[i].Data[whole:])
+	}
+	m.state = m.inner
+	if whole > 0 {
+		for i := range m.data {
+			m.data[i] = &messages[i%len(messages)].Data[0]
+		}
+		m.compress(&m.state, &m.data, whole/hashBlock)
+	}
+	for i := range m.data {
+		m.data[i] = &m.tails[i][0]
+	}
+	m.compress(&m.state, &m.data, padded(length-whole)/hashBlock)
+	for i := range messages {
+		m.digest(&m.state, i, &m.digests[i])
+		m.sums[i] = messages[i].Sum
+	}
+	m.waiting = len(messages)
+	m.finish()
+}
+
+// sumUnequal gives each message to the next lane that is free.
+func (m *laneHMAC) sumUnequal(messages []Message) {
 	if n := len(messages) % m.lanes; n < m.worth {
 		m.scalar.Sum(messages[len(messages)-n:])
 		messages = messages[:len(messages)-n]
@@ -147,8 +204,8 @@ func (m *laneHMAC) Sum(messages []Message) {
 
 // begin gives lane i a message.
 func (m *laneHMAC) begin(i int, message *Message) {
-	for w := range m.state {
-		m.state[w][i] = m.inner[w]
+	for w := range m.initial {
+		m.state[w&7][i&15] = m.inner[w&7][i&15]
 	}
 	l := &m.lane[i]
 	l.message, l.inTail = message, false
@@ -230,16 +287,21 @@ func (m *laneHMAC) finish() {
 // 3.1 and 3.2; FIPS 180-4, section 5.1.1).
 func (m *laneHMAC) pad(e *hmacEnd, n, length int) []byte {
 	e[n] = 0x80
-	b := e[:hashBlock]
-	if n+1+8 > hashBlock {
-		b = e[:]
-	}
+	b := e[:padded(n)]
 	if m.bigEndian {
 		binary.BigEndian.PutUint64(b[len(b)-8:], uint64(length)*8)
 	} else {
 		binary.LittleEndian.PutUint64(b[len(b)-8:], uint64(length)*8)
 	}
 	return b
+}
+
+// padded is how many octets n of them are with padding, n being less than a block.
+func padded(n int) int {
+	if n+1+8 > hashBlock {
+		return 2 * hashBlock
+	}
+	return hashBlock
 }
 
 // digest writes the hash's value in lane i to e.
