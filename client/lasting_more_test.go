@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -224,5 +225,40 @@ func TestIPv6Outside(t *testing.T) {
 		if st := w.conn.Status(); st.Gateway.Address.Addr() != gateway || w.seen("phase 1 renewed") < 7 {
 			t.Errorf("at %v, %d renewals", st.Gateway.Address, w.seen("phase 1 renewed"))
 		}
+	})
+}
+
+// A phase 1 that ends before the next one can be made takes its children with it at some
+// gateways, strongSwan among them, which say nothing of that. Those are made anew with
+// the next phase 1, whether anything was sent meanwhile or not.
+func TestChildrenOfAnEndedPhase1(t *testing.T) {
+	// The renewal begins before the 29th second, and waits for an answer for 31.
+	inWorld(t, lives(40*time.Second, 8*time.Hour), "", nil, func(w *world) {
+		var late atomic.Bool
+		w.net.SetFault(func(from, _ netip.AddrPort, data []byte) []time.Duration {
+			if len(data) > 4 && [4]byte(data) == [4]byte{} {
+				data = data[4:]
+			}
+			begins := len(data) > 28 && data[17] == 0x10 && data[18] == byte(isakmp.ExchangeMain)
+			if begins && !late.Load() || from.Addr() == gatewayAddr && isClearInformational(data) {
+				return nil
+			}
+			return []time.Duration{0}
+		})
+		time.Sleep(41 * time.Second)
+		// What a gateway does that forgets children with their phase 1.
+		w.gateway.kill()
+		w.gateway.start()
+		late.Store(true)
+		time.Sleep(10 * time.Second)
+		if n := w.seen("phase 1 renewed"); n != 1 {
+			t.Errorf("%d new phase 1s", n)
+		}
+		f := w.flow(100 * time.Millisecond)
+		time.Sleep(10 * time.Second)
+		if gap := f.gap(); gap > time.Second {
+			t.Errorf("%v without a packet", gap)
+		}
+		f.end()
 	})
 }

@@ -175,7 +175,9 @@ func (s *session) renew(old *phase1, suspected bool) error {
 		p.close()
 		return nil
 	}
-	if suspected && !latest(old.sa.Heard(), s.alive()).After(began) {
+	// A gateway may have dropped the children with a phase 1 that has ended, without a word.
+	ended := old.sa.Err() != nil && time.Since(s.alive()) > unanswered
+	if ended || suspected && !latest(old.sa.Heard(), s.alive()).After(began) {
 		defer s.renewAll()
 	}
 	return s.take(p)
