@@ -41,6 +41,13 @@ func sum(s uint64, b []byte) uint64 {
 	return s>>32 + s&0xffffffff
 }
 
+// sumCopy copies b to dst, which is as long, and returns b's sum.
+func sumCopy(dst, b []byte) uint64 {
+	s, n := sumCopyFast(dst, b)
+	copy(dst[n:], b[n:])
+	return sum(s, b[n:])
+}
+
 // fold makes a one's complement sum of 16 bits.
 func fold(s uint64) uint16 {
 	for s > 0xffff {

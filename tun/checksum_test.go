@@ -1,6 +1,7 @@
 package tun
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -31,6 +32,12 @@ func TestSum(t *testing.T) {
 		got := sum(before, part)
 		if want := slowSum(before, part); fold(got) != fold(want) || got >= 1<<33 {
 			t.Fatalf("%d octets: %x, want %x", len(part), got, want)
+		}
+		room := bytes.Repeat([]byte{0x5a}, len(part)+9)
+		copied := sumCopy(room[1:1+len(part)], part)
+		if fold(copied) != fold(slowSum(0, part)) || copied >= 1<<33 || !bytes.Equal(room[1:1+len(part)], part) ||
+			room[0] != 0x5a || !bytes.Equal(room[1+len(part):], bytes.Repeat([]byte{0x5a}, 8)) {
+			t.Fatalf("%d octets copied: %x", len(part), copied)
 		}
 	}
 }

@@ -8,10 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// descriptor is a non-blocking file descriptor outside of the runtime's poller: who
-// reads it sleeps in poll(2) on a thread of its own, and is awake one system call
-// after the kernel has something. The runtime's poller would wake another thread
-// first. Any goroutine may call any method.
+// descriptor is a file descriptor outside of the runtime's poller: who reads it sleeps
+// in the kernel on a thread of its own, and is awake as soon as there is something. The
+// runtime's poller would wake another thread first. Any goroutine may call any method.
 type descriptor struct {
 	fd     int
 	wake   int // eventfd(2): readable once Close was called
@@ -19,10 +18,10 @@ type descriptor struct {
 	use    sync.RWMutex // held for reading while fd is used, for writing by Close
 }
 
-// newDescriptor makes fd non-blocking. It belongs to the descriptor unless there is an
-// error.
-func newDescriptor(fd int) (*descriptor, error) {
-	if err := unix.SetNonblock(fd, true); err != nil {
+// newDescriptor takes fd, which belongs to the descriptor unless there is an error.
+// blocking: only a socket may be so, since reading a device has no end but by a packet.
+func newDescriptor(fd int, blocking bool) (*descriptor, error) {
+	if err := unix.SetNonblock(fd, !blocking); err != nil {
 		return nil, err
 	}
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
@@ -61,13 +60,14 @@ func (d *descriptor) wait(events int16) (int16, error) {
 	}
 }
 
-// Close ends each wait, waits until nobody uses fd, and closes it.
+// Close ends each wait and each read of a socket that blocks, waits until nobody uses fd, and closes it.
 func (d *descriptor) Close() error {
 	if d.closed.Swap(true) {
 		return nil
 	}
 	one := [8]byte{1}
 	_, _ = unix.Write(d.wake, one[:])
+	_ = unix.Shutdown(d.fd, unix.SHUT_RD) // one that isn't connected says it can't, and wakes its reader
 	d.use.Lock()
 	defer d.use.Unlock()
 	_ = unix.Close(d.wake)

@@ -31,7 +31,8 @@ type device struct {
 	vnet bool // each packet has a vnetHeader before it
 
 	reading struct {
-		buffer []byte
+		buffer []byte      // with cacheLine octets more than it takes
+		header int         // octets of the latest superpacket's headers
 		super  superpacket // what the latest call had no room for
 	}
 	writing struct {
@@ -65,7 +66,7 @@ func createTUN(name string, mtu int) (Device, error) {
 	}
 	d := &device{}
 	if d.name, err = d.attach(fd, name); err == nil {
-		d.descriptor, err = newDescriptor(fd)
+		d.descriptor, err = newDescriptor(fd, false)
 	}
 	if err != nil {
 		unix.Close(fd)
@@ -75,7 +76,7 @@ func createTUN(name string, mtu int) (Device, error) {
 		d.descriptor.Close()
 		return nil, err
 	}
-	d.reading.buffer = make([]byte, vnetHeaderLen+maxPacket)
+	d.reading.buffer = make([]byte, cacheLine+vnetHeaderLen+maxPacket)
 	return d, nil
 }
 
@@ -150,11 +151,12 @@ func (d *device) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 	r := &d.reading
 	n, err := r.super.fill(bufs, sizes, offset)
 	for n < len(bufs) && err == nil {
-		octets, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(d.fd), uintptr(unsafe.Pointer(&r.buffer[0])), uintptr(len(r.buffer)))
+		buffer := d.aligned()
+		octets, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(d.fd), uintptr(unsafe.Pointer(&buffer[0])), uintptr(len(buffer)))
 		switch {
 		case errno == unix.EINTR:
 		case errno == 0:
-			if err = d.take(r.buffer[:octets]); err != nil {
+			if err = d.take(buffer[:octets]); err != nil {
 				break
 			}
 			var got int
@@ -175,6 +177,14 @@ func (d *device) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 	return n, err
 }
 
+// aligned is room for a superpacket, whose data begins with a cache line if its headers
+// are as long as the latest one's: the kernel copies it faster then.
+func (d *device) aligned() []byte {
+	r := &d.reading
+	at := -(vnetHeaderLen + r.header) & (cacheLine - 1)
+	return r.buffer[at:][:vnetHeaderLen+maxPacket]
+}
+
 // enough is how many packets a superpacket has that nothing is read behind.
 const enough = 16
 
@@ -188,7 +198,12 @@ func (d *device) take(b []byte) error {
 		h.decode(b)
 		b = b[vnetHeaderLen:]
 	}
-	return d.reading.super.set(h, b)
+	r := &d.reading
+	err := r.super.set(h, b)
+	if h.gso != unix.VIRTIO_NET_HDR_GSO_NONE {
+		r.header = len(r.super.header)
+	}
+	return err
 }
 
 // closedError is os.ErrClosed for a device that is closed or deleted.

@@ -84,7 +84,7 @@ func (s *socket) take(conn syscall.Conn) error {
 	if err != nil {
 		return os.NewSyscallError("fcntl", err)
 	}
-	if s.descriptor, err = newDescriptor(fd); err != nil {
+	if s.descriptor, err = newDescriptor(fd, true); err != nil {
 		unix.Close(fd)
 		return err
 	}

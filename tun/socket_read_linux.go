@@ -1,6 +1,7 @@
 package tun
 
 import (
+	"net"
 	"net/netip"
 	"os"
 	"unsafe"
@@ -52,10 +53,12 @@ func (s *socket) Read(in []Datagram) (int, error) {
 	}
 	n, at := 0, 0
 	for n < len(in) && len(r.buffer)-at >= maxPacket {
-		octets, errno := s.receive(r.buffer[at:])
+		octets, errno := s.receive(r.buffer[at:], n == 0)
 		switch {
 		case errno == unix.EINTR:
 			continue
+		case octets == 0 && s.closed.Load():
+			return 0, net.ErrClosed
 		case errno == 0:
 			r.train = s.received(r.buffer[at:at+octets], octets)
 			many := r.train.size < octets
@@ -72,33 +75,33 @@ func (s *socket) Read(in []Datagram) (int, error) {
 				s.hear() // it is told once
 			}
 			return n, nil
-		case errno != unix.EAGAIN:
+		default:
 			if s.hear() {
 				return 0, nil
 			}
 			return 0, os.NewSyscallError("recvmsg", errno)
-		default:
-			events, err := s.wait(unix.POLLIN)
-			if err != nil {
-				return 0, err
-			}
-			if events&unix.POLLERR != 0 && s.hear() {
-				return 0, nil
-			}
 		}
 	}
 	return n, nil
 }
 
-// receive takes one datagram or train.
-func (s *socket) receive(buffer []byte) (octets int, errno unix.Errno) {
+// receive takes one datagram or train, and may wait for it.
+func (s *socket) receive(buffer []byte, wait bool) (octets int, errno unix.Errno) {
 	r := &s.reader
 	r.iovec.Base = unsafe.SliceData(buffer)
 	r.iovec.SetLen(maxPacket)
 	r.message.Namelen = unix.SizeofSockaddrInet6
 	r.message.SetControllen(len(r.control))
-	n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&r.message)), 0)
-	return int(n), errno
+	var n uintptr
+	if wait {
+		n, _, errno = unix.Syscall(unix.SYS_RECVMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&r.message)), 0)
+	} else {
+		n, _, errno = unix.RawSyscall(unix.SYS_RECVMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&r.message)), unix.MSG_DONTWAIT)
+	}
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
 }
 
 // received says what the latest call of receive brought.

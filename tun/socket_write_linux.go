@@ -168,7 +168,7 @@ func trainOf(packets [][]byte) int {
 func (s *socket) send(w *writer, ms []mmsghdr) error {
 	var first error
 	for again := true; len(ms) > 0; {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&ms[0])), uintptr(len(ms)), 0, 0, 0)
+		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&ms[0])), uintptr(len(ms)), unix.MSG_DONTWAIT, 0, 0)
 		segments := int(ms[0].header.Iovlen)
 		var err error
 		switch {

@@ -24,3 +24,17 @@ func sumFast(s uint64, b []byte) (uint64, []byte) {
 	n := len(b) &^ 63
 	return s + uint64(bits.ReverseBytes16(fold(sumAVX2(&b[0], n)))), b[n:]
 }
+
+// sumCopyAVX2 is sumAVX2 that copies the octets as well.
+//
+//go:noescape
+func sumCopyAVX2(dst, b *byte, n int) uint64
+
+// sumCopyFast copies the most of b that vectors can, and returns its sum and length.
+func sumCopyFast(dst, b []byte) (s uint64, n int) {
+	if len(b) < fastSum || len(dst) < len(b) || !cpu.X86.HasAVX2 {
+		return 0, 0
+	}
+	n = len(b) &^ 63
+	return uint64(bits.ReverseBytes16(fold(sumCopyAVX2(&dst[0], &b[0], n)))), n
+}

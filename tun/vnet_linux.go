@@ -41,14 +41,20 @@ func (h *vnetHeader) encode(b []byte) {
 }
 
 // superpacket is a packet with the header that stood before it, on its way to become
-// packets.
+// packets. What differs from segment to segment of its headers is 0 in them: lengths and
+// checksums; the identification of IPv4; the sequence number and the flags of TCP.
 type superpacket struct {
 	vnetHeader
 	header []byte // of IP and transport
 	data   []byte // that hasn't been cut off yet
-	pseudo uint64 // sum of what the checksum covers of the IP header, but for the length
 	ipv6   bool
 	cut    int // segments, so far
+
+	id       uint16 // of the first segment,
+	sequence uint32 // and so is this
+	control  byte   // TCP's flags
+
+	ipSum, sum uint64 // of what the checksums of IPv4 and of the transport cover in each segment
 }
 
 // The parts of a TCP and a UDP header.
@@ -108,12 +114,33 @@ func (s *superpacket) set(h vnetHeader, packet []byte) error {
 		return errPacket
 	}
 	s.header, s.data = packet[:end], packet[end:]
-	addresses := packet[12:ipv4HeaderLen]
-	if s.ipv6 {
-		addresses = packet[8:ipv6HeaderLen]
-	}
-	s.pseudo = sum(protocol, addresses)
+	s.blank(protocol)
 	return nil
+}
+
+// blank takes what differs by segment out of the headers, and sums up what doesn't.
+func (s *superpacket) blank(protocol uint64) {
+	ip, transport := s.header[:s.start], s.header[s.start:]
+	if s.ipv6 {
+		clear(ip[4:6])
+		s.sum = sum(protocol, ip[8:ipv6HeaderLen])
+	} else {
+		s.id = binary.BigEndian.Uint16(ip[4:])
+		clear(ip[2:6])
+		clear(ip[10:12])
+		s.ipSum = sum(0, ip)
+		s.sum = sum(protocol, ip[12:ipv4HeaderLen])
+	}
+	if protocol == protoUDP {
+		clear(transport[udpLength:udpHeaderLen])
+	} else {
+		s.sequence = binary.BigEndian.Uint32(transport[tcpSequence:])
+		s.control = transport[tcpFlags]
+		clear(transport[tcpSequence:][:4])
+		transport[tcpFlags] = 0
+		clear(transport[tcpChecksum:][:2])
+	}
+	s.sum = sum(s.sum, transport)
 }
 
 // setWhole takes a packet that isn't cut, and finishes its checksum.
@@ -150,45 +177,46 @@ func (s *superpacket) next(b []byte) (int, error) {
 		s.data = nil
 		return 0, errPacket
 	}
-	copy(b[copy(b, s.header):n], data)
-	if s.size != 0 {
-		s.finish(b[:n], sum(0, data))
-		s.cut++
+	if s.size == 0 {
+		return copy(b, data), nil
 	}
+	b = b[:n]
+	s.finish(b, sumCopy(b[copy(b, s.header):], data))
+	s.cut++
 	return n, nil
 }
 
-// finish makes a segment of a copy of the superpacket's headers. dataSum is the sum of
-// what follows them.
+// finish fills in what differs by segment. dataSum is the sum of what follows the headers.
 func (s *superpacket) finish(segment []byte, dataSum uint64) {
-	transport := segment[s.start:len(s.header)]
+	ip, transport := segment[:s.start], segment[s.start:len(s.header)]
 	if s.ipv6 {
-		binary.BigEndian.PutUint16(segment[4:], uint16(len(segment)-ipv6HeaderLen))
+		binary.BigEndian.PutUint16(ip[4:], uint16(len(segment)-ipv6HeaderLen))
 	} else {
-		ip := segment[:s.start]
-		binary.BigEndian.PutUint16(ip[2:], uint16(len(segment)))
-		binary.BigEndian.PutUint16(ip[4:], binary.BigEndian.Uint16(ip[4:])+uint16(s.cut))
-		ip[10], ip[11] = 0, 0
-		binary.BigEndian.PutUint16(ip[10:], checksum(ip))
+		length, id := uint16(len(segment)), s.id+uint16(s.cut)
+		binary.BigEndian.PutUint16(ip[2:], length)
+		binary.BigEndian.PutUint16(ip[4:], id)
+		binary.BigEndian.PutUint16(ip[10:], ^fold(s.ipSum+uint64(length)+uint64(id)))
 	}
-	length := len(segment) - int(s.start)
+	length := uint64(len(segment) - int(s.start))
+	total := s.sum + length + dataSum // the length in the pseudo header
 	if s.gso == unix.VIRTIO_NET_HDR_GSO_UDP_L4 {
 		binary.BigEndian.PutUint16(transport[udpLength:], uint16(length))
+		total += length
 	} else {
-		sequence := binary.BigEndian.Uint32(transport[tcpSequence:]) + uint32(s.cut)*uint32(s.size)
-		binary.BigEndian.PutUint32(transport[tcpSequence:], sequence)
+		sequence, control := s.sequence+uint32(s.cut)*uint32(s.size), s.control
 		if len(s.data) > 0 { // not the last one
-			transport[tcpFlags] &^= tcpFIN | tcpPSH
+			control &^= tcpFIN | tcpPSH
 		}
 		if s.cut > 0 {
-			transport[tcpFlags] &^= tcpCWR // RFC 3168, section 6.1.2: once
+			control &^= tcpCWR // RFC 3168, section 6.1.2: once
 		}
+		binary.BigEndian.PutUint32(transport[tcpSequence:], sequence)
+		transport[tcpFlags] = control
+		total += uint64(sequence) + uint64(control)
 	}
-	at := s.offset
-	transport[at], transport[at+1] = 0, 0
-	c := ^fold(s.pseudo + uint64(length) + sum(0, transport) + dataSum)
+	c := ^fold(total)
 	if c == 0 {
 		c = 0xffff
 	}
-	binary.BigEndian.PutUint16(transport[at:], c)
+	binary.BigEndian.PutUint16(transport[s.offset:], c)
 }
