@@ -91,7 +91,7 @@ type addressStep struct {
 
 // planAddresses lists the addresses that the link doesn't have but by us, each with its full length.
 func (h *host) planAddresses(link netlink.Link, want []netip.Prefix, old *record) ([]step, error) {
-	have, err := h.nl.AddrList(link, netlink.FAMILY_ALL)
+	have, err := addrList(h.nl, link)
 	if err != nil {
 		return nil, fmt.Errorf("addresses of %s: %w", link.Attrs().Name, err)
 	}

@@ -19,11 +19,11 @@ var private = []netip.Prefix{
 // neighbours lists the devices that lead to nothing but this host's own containers and virtual machines, and the
 // connected networks with private addresses.
 func (h *host) neighbours(tunnel string) (inside []string, lan []netip.Prefix, err error) {
-	links, err := h.nl.LinkList()
+	links, err := linkList(h.nl)
 	if err != nil {
 		return nil, nil, fmt.Errorf("links: %w", err)
 	}
-	routes, err := h.nl.RouteList(nil, netlink.FAMILY_ALL)
+	routes, err := routeList(h.nl, netlink.FAMILY_ALL)
 	if err != nil {
 		return nil, nil, fmt.Errorf("routes: %w", err)
 	}

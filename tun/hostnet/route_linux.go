@@ -242,7 +242,7 @@ func (h *host) routes(a netip.Addr, take func(netlink.Route) bool) ([]netlink.Ro
 	if a.Is6() {
 		family = netlink.FAMILY_V6
 	}
-	all, err := h.nl.RouteList(nil, family)
+	all, err := routeList(h.nl, family)
 	if err != nil {
 		return nil, fmt.Errorf("routes: %w", err)
 	}
@@ -281,7 +281,7 @@ func toPrefix(n *net.IPNet) netip.Prefix {
 
 // connected lists the networks that the host's own addresses are in, those of the tunnel's device aside.
 func (h *host) connected(tunnel int) ([]netip.Prefix, error) {
-	all, err := h.nl.RouteList(nil, netlink.FAMILY_ALL)
+	all, err := routeList(h.nl, netlink.FAMILY_ALL)
 	if err != nil {
 		return nil, fmt.Errorf("routes: %w", err)
 	}

@@ -19,7 +19,7 @@ type view struct{ addresses, routes string }
 // look reads it: the addresses of links that are up, and the routes and rules that use them. Left out are loopback, our
 // tunnels, our routes, link-local addresses, and what the kernel keeps for itself.
 func look(nl *netlink.Handle) (view, error) {
-	links, err := nl.LinkList()
+	links, err := linkList(nl)
 	if err != nil {
 		return view{}, fmt.Errorf("links: %w", err)
 	}
@@ -40,7 +40,7 @@ func look(nl *netlink.Handle) (view, error) {
 }
 
 func lookAddresses(nl *netlink.Handle, names map[int]string) (string, error) {
-	all, err := nl.AddrList(nil, netlink.FAMILY_ALL)
+	all, err := addrList(nl, nil)
 	if err != nil {
 		return "", fmt.Errorf("addresses: %w", err)
 	}
@@ -55,7 +55,9 @@ func lookAddresses(nl *netlink.Handle, names map[int]string) (string, error) {
 }
 
 func lookRoutes(nl *netlink.Handle, names map[int]string) (string, error) {
-	all, err := nl.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	all, err := whole(func() ([]netlink.Route, error) {
+		return nl.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	})
 	if err != nil {
 		return "", fmt.Errorf("routes: %w", err)
 	}
@@ -68,7 +70,7 @@ func lookRoutes(nl *netlink.Handle, names map[int]string) (string, error) {
 		out = append(out, fmt.Sprint(r.Table, r.Dst, r.LinkIndex, r.Gw, r.Via, r.MultiPath, r.Priority, r.Src,
 			r.Flags&(unix.RTNH_F_DEAD|unix.RTNH_F_LINKDOWN)))
 	}
-	rules, err := nl.RuleList(netlink.FAMILY_ALL)
+	rules, err := whole(func() ([]netlink.Rule, error) { return nl.RuleList(netlink.FAMILY_ALL) })
 	if err != nil {
 		return "", fmt.Errorf("rules: %w", err)
 	}

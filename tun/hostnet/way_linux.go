@@ -29,7 +29,7 @@ func (h *host) wayTo(gateway netip.Addr, except []string) (Way, error) {
 	if !gateway.IsValid() {
 		return Way{}, unix.EINVAL
 	}
-	links, err := h.nl.LinkList()
+	links, err := linkList(h.nl)
 	if err != nil {
 		return Way{}, err
 	}
