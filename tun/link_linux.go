@@ -8,6 +8,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 	wgtun "golang.zx2c4.com/wireguard/tun"
+
+	"postern/tun/esp"
 )
 
 // link is a device as an interface of the system: its MTU, and what becomes of it.
@@ -19,9 +21,9 @@ type link struct {
 	done   chan struct{}
 }
 
-// mostOverhead is what ESP in UDP adds to a packet at most, in octets: SPI and sequence
-// number (8), IV (16), padding and trailer (17), ICV (32).
-const mostOverhead = 73
+// longest is the suite whose packets are longest among those in use everywhere. With the
+// few that are longer still (ICVs of 24 and 32 octets) a superpacket may fill two trains.
+var longest = esp.Suite{Encryption: esp.AES, KeyBits: 256, Integrity: esp.HMACSHA256}
 
 // openLink finds the interface in this thread's namespace, and gives it an MTU.
 func openLink(name string, mtu int) (*link, error) {
@@ -83,7 +85,7 @@ func (l *link) tell(e wgtun.Event) {
 // setSegments makes superpackets from the kernel as long as a train that holds them
 // may be: one read fills one write.
 func (l *link) setSegments(mtu int) {
-	n := min(maxTrain/(mtu+mostOverhead), maxSegments)
+	n := min(maxTrain/(mtu+longest.Overhead(mtu)), maxSegments)
 	nl := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Index: l.index}}
 	l.mu.Lock()
 	defer l.mu.Unlock()
