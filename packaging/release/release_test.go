@@ -176,6 +176,9 @@ func TestSignature(t *testing.T) {
 			if minisign.Verify(public, append(sums, '\n'), signature) {
 				t.Error("the signature is one of others, too")
 			}
+			if again, err := r.sign(sums); err != nil || !bytes.Equal(again, signature) {
+				t.Errorf("signed again it is another one: %v", err)
+			}
 		})
 	}
 }
