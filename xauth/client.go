@@ -260,33 +260,37 @@ func (c *Client) askedAgain(q *question) bool {
 	return c.passwords > 0 && slices.Contains(q.asked, isakmp.AttrXAuthUserPassword)
 }
 
+// longestStatus is how many octets of a STATUS are echoed: more make no number.
+const longestStatus = 8
+
 // status takes the SET that ends a login. "The remote side may send no other
 // STATUS"; some gateways add a configuration. The ACK echoes the STATUS, as
 // vpnc and libreswan do, where the draft wants no attribute.
 func (c *Client) status(set isakmp.Configuration) *isakmp.Configuration {
 	ack := &isakmp.Configuration{Type: isakmp.CfgAck, Identifier: set.Identifier}
-	ok := false
-	var rest []isakmp.Attribute
-	for _, a := range set.Attributes {
-		switch {
-		case a.Type == isakmp.AttrXAuthStatus:
-			n, err := a.Uint()
-			ok = err == nil && n == isakmp.XAuthOK
-			ack.Attributes = []isakmp.Attribute{{Type: a.Type, Basic: a.Basic, Value: bytes.Clone(a.Value)}}
-		case a.Type < isakmp.AttrXAuthType || a.Type > isakmp.AttrXAuthAnswer:
-			rest = append(rest, a)
+	var status *isakmp.Attribute // of several the last one counts
+	pushed := false
+	for i := range set.Attributes {
+		switch t := set.Attributes[i].Type; {
+		case t == isakmp.AttrXAuthStatus:
+			status = &set.Attributes[i]
+		case t < isakmp.AttrXAuthType || t > isakmp.AttrXAuthAnswer:
+			pushed = true
 		}
 	}
-	if ack.Attributes == nil {
+	if status == nil {
 		return ack // nothing that means anything to us: no outcome
 	}
+	n, err := status.Uint()
+	ok := err == nil && n == isakmp.XAuthOK
+	ack.Attributes = []isakmp.Attribute{{Type: status.Type, Basic: status.Basic, Value: bytes.Clone(status.Value[:min(len(status.Value), longestStatus)])}}
 	message := messageOf(set)
 	if message != "" {
 		// What it says isn't for a log: it may be a PIN.
 		c.cfg.Log.Info("the gateway sent a message", "octets", len(message))
 	}
-	if ok && len(rest) > 0 {
-		c.takePush(isakmp.Configuration{Type: isakmp.CfgSet, Attributes: rest})
+	if ok && pushed {
+		c.takePush(set) // which passes over attributes of XAuth
 	}
 	c.settle(ok, message)
 	return ack
